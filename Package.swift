@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of everything under Sources/: what a board can run.
+let core: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .treatWarning("EmbeddedRestrictions", as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+/// Settings of the command, the importers and the tests.
+let host: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "tally",
+  products: [
+    .library(name: "Tally", targets: ["Tally"]),
+    .executable(name: "tally", targets: ["TallyCommand"]),
+  ],
+  targets: [
+    // Sources/: arrows point down this list only (Sources/README.md).
+    .target(name: "FixedPoint", swiftSettings: core),
+    .target(name: "CounterRandom", swiftSettings: core),
+    .target(name: "Bytes", swiftSettings: core),
+    .target(name: "MicroKernels"),
+    .target(name: "Tensors", dependencies: ["FixedPoint"], swiftSettings: core),
+    .target(
+      name: "Kernels", dependencies: ["Tensors", "FixedPoint", "CounterRandom", "MicroKernels"],
+      swiftSettings: core),
+    .target(
+      name: "Layers", dependencies: ["Kernels", "Tensors", "FixedPoint"], swiftSettings: core),
+    .target(
+      name: "ModelFormat", dependencies: ["Layers", "Tensors", "FixedPoint", "Bytes"],
+      swiftSettings: core),
+    .target(
+      name: "Training",
+      dependencies: [
+        "ModelFormat", "Layers", "Kernels", "Tensors", "FixedPoint", "CounterRandom", "Bytes",
+      ],
+      swiftSettings: core),
+    .target(
+      name: "Journals",
+      dependencies: ["Training", "ModelFormat", "Layers", "FixedPoint", "Bytes"],
+      swiftSettings: core),
+    .target(
+      name: "Tally",
+      dependencies: [
+        "Journals", "Training", "ModelFormat", "Layers", "Kernels", "Tensors", "Bytes",
+        "CounterRandom", "FixedPoint",
+      ],
+      swiftSettings: core),
+
+    // Tools/: everything that runs beside the runtime.
+    .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "Importers", dependencies: ["Tally"], path: "Tools/Importers", swiftSettings: host),
+    .executableTarget(
+      name: "TallyCommand", dependencies: ["Tally", "Importers", "CZlib"], path: "Tools/tally",
+      swiftSettings: host),
+
+    // Tests/: one target per module, and the support they share.
+    .target(
+      name: "TallyTestSupport", dependencies: ["Tally"], path: "Tests/TallyTestSupport",
+      swiftSettings: host),
+    .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
+    .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),
+    .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: host),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["Tally", "MicroKernels", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
+      name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],
+      exclude: ["Fixtures"], swiftSettings: host),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)

@@ -1,0 +1,4 @@
+#ifndef TALLY_MICROKERNELS_H
+#define TALLY_MICROKERNELS_H
+#include <stdint.h>
+#endif

@@ -240,6 +240,7 @@ struct ZipFixture {
     var count: Int?
     var localName: String?
     var localCount: Int?
+    var localCRC: UInt32?
     var disk = 0
     /// As NumPy writes: both lengths in a 64-bit extra field of the local header.
     var isWideLocally = false
@@ -269,23 +270,25 @@ struct ZipFixture {
       let offset = archive.count
       let crc = Int(member.crc ?? slowCRC32(member.bytes))
       let count = member.count ?? member.bytes.count
-      func head(_ packed: Int, _ unpacked: Int, _ name: String) -> [UInt8] {
+      func head(_ packed: Int, _ unpacked: Int, _ name: String, _ crc: Int) -> [UInt8] {
         little(member.flags, 2) + little(member.method ?? (member.deflate == nil ? 0 : 8), 2)
           + little(0, 4) + little(crc, 4) + little(packed, 4) + little(unpacked, 4)
           + little(name.utf8.count, 2)
       }
       let localName = member.localName ?? member.name
+      let localCRC = member.localCRC.map { Int($0) } ?? crc
       archive += ascii("PK\u{3}\u{4}") + little(20, 2)
       if member.isWideLocally {
-        archive += head(0xffff_ffff, 0xffff_ffff, localName) + little(20, 2) + ascii(localName)
+        archive +=
+          head(0xffff_ffff, 0xffff_ffff, localName, localCRC) + little(20, 2) + ascii(localName)
         archive += little(1, 2) + little(16, 2) + little(count, 8) + little(data.count, 8)
       } else {
-        archive += head(data.count, member.localCount ?? count, localName) + little(0, 2)
+        archive += head(data.count, member.localCount ?? count, localName, localCRC) + little(0, 2)
         archive += ascii(localName)
       }
       archive += data
       directory += ascii("PK\u{1}\u{2}") + little(20, 2) + little(20, 2)
-      directory += head(data.count, count, member.name) + little(0, 4) + little(member.disk, 2)
+      directory += head(data.count, count, member.name, crc) + little(0, 4) + little(member.disk, 2)
       directory += little(0, 6) + little(member.headerOffset ?? offset, 4) + ascii(member.name)
     }
     let start = archive.count + directoryShift

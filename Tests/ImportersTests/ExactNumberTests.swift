@@ -79,6 +79,8 @@ struct ExactNumberTests {
       ("1e18", 1_000_000_000_000_000_000, 1), ("1e-18", 1, 1_000_000_000_000_000_000),
       // 5 · 10⁻¹⁹ has a denominator of 2 · 10¹⁸ although 10¹⁹ does not fit.
       ("5e-19", 1, 2_000_000_000_000_000_000),
+      // 2²⁰ and 5²⁰ over 10²⁰, which does not fit either.
+      ("1048576e-20", 1, 95_367_431_640_625), ("95367431640625e-20", 1, 1_048_576),
       ("-9223372036854775808", .min, 1), ("-9223372036854775808/2", -4_611_686_018_427_387_904, 1),
     ] as [(String, Int64, Int64)])
   func ratio(_ text: String, _ numerator: Int64, _ denominator: Int64) throws {

@@ -47,6 +47,7 @@ struct FileKindTests {
       [8, 8, 0x12, 1, 65],  // an IR version and a producer, but no graph
       [0x3a, 0],  // a graph without a version
       [8, 8, 0x0b, 0x0c],  // wire type 3
+      [8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0x3a, 0],  // version 2⁴⁰
       ascii("text") + [0],
       [0xff],
     ]

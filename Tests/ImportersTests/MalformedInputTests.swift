@@ -321,6 +321,16 @@ private let malformedContainers: [MalformedInput] = [
         $0.members[1].headerOffset = 0
       })
   },
+  .init("zip: a whole member inside another's data", 406) { () throws(InputError) in
+    let inner = ZipFixture.Member("y.npy", [4, 5])
+    let local = Array(ZipFixture(members: [inner]).bytes.prefix(30 + 5 + 2))
+    var fixture = ZipFixture(members: [.init("x.npy", local), inner])
+    fixture.members[1].headerOffset = 30 + 5
+    try readZip(fixture)
+  },
+  .init("zip: local header of another checksum", 406) { () throws(InputError) in
+    try readZip(zip { $0.members[0].localCRC = 1 })
+  },
   .init("zip: 64-bit sizes beyond the file", 406) { () throws(InputError) in
     try readZip(
       zip {

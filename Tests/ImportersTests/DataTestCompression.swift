@@ -257,6 +257,8 @@ struct ZipFixture {
   var disk = 0
   var memberCount: Int?
   var directoryShift = 0
+  /// Bytes between the directory and the end record.
+  var gap: [UInt8] = []
   var comment: [UInt8] = []
   /// Puts the true end record into a zip64 one.
   var isWide = false
@@ -293,7 +295,7 @@ struct ZipFixture {
     }
     let start = archive.count + directoryShift
     let count = memberCount ?? members.count
-    archive += directory
+    archive += directory + gap
     if isWide {
       let recordOffset = archive.count
       archive += ascii("PK\u{6}\u{6}") + little(44, 8) + little(45, 2) + little(45, 2)

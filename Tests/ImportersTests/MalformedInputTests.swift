@@ -346,7 +346,7 @@ private let malformedContainers: [MalformedInput] = [
   },
   .init("zip: said to unpack 1 000 to 1", 406) { () throws(InputError) in
     var fixture = zip { $0.members[0] = .init("x.npy", [], deflate: runDeflate(0, repeats: 5000)) }
-    fixture.members[0].count = 1 + 258 * 5000
+    fixture.members[0].count = 2_000_000
     _ = try ZipArchive(fixture.bytes[...], file: "a.npz")
   },
   .init("zip: deflate data damaged", 406) { () throws(InputError) in

@@ -40,9 +40,12 @@ def tensors(images: np.ndarray, labels: np.ndarray):
 
 
 def shifted_by_a_pixel(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The whole batch moved by −1, 0 or 1 pixel along each axis, zeros at the border."""
-    row, column = torch.randint(0, 3, (2,), generator=generator).tolist()
-    return functional.pad(x, (1, 1, 1, 1))[:, :, row : row + 8, column : column + 8]
+    """Every image moved by −1, 0 or 1 pixel along each axis, zeros at the border."""
+    padded = functional.pad(x, (1, 1, 1, 1))[:, 0]
+    first = torch.randint(0, 3, (2, len(x), 1), generator=generator)
+    rows, columns = first + torch.arange(8)
+    image = torch.arange(len(x))[:, None, None]
+    return padded[image, rows[:, :, None], columns[:, None, :]][:, None]
 
 
 def train(model, x, y, *, epochs, batch, rate, seed, momentum=0.0, decay=0.0, augment=False):
@@ -104,10 +107,12 @@ def main() -> None:
     x, y = tensors(images, labels)
 
     model = build()
-    # This recipe was chosen on the last 360 training images, trained on the 1,077 before them:
-    # 98.5 % there, against 96.9 % without augmentation and weight decay (means of three seeds).
+    # Chosen among 14 recipes on the last 360 training images, training on the 1,077 before them:
+    # 99.1 % there, against 96.9 % for the plainest one (means of three seeds). The test images come
+    # from other writers and are harder. Two recipes that validated worse were also run on them and
+    # scored 95.56 % and 95.83 %; going back to one of those would be choosing on the test images.
     train(
-        model, x[:TRAINING_COUNT], y[:TRAINING_COUNT], epochs=60, batch=32, rate=0.05, seed=SEED,
+        model, x[:TRAINING_COUNT], y[:TRAINING_COUNT], epochs=120, batch=32, rate=0.1, seed=SEED,
         momentum=0.9, decay=0.001, augment=True,
     )  # fmt: skip
     model.eval()

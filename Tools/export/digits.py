@@ -108,8 +108,8 @@ def main() -> None:
 
     model = build()
     # Chosen among 14 recipes on the last 360 training images, training on the 1,077 before them:
-    # 99.1 % there, against 96.9 % for the plainest one (means of three seeds). The test images come
-    # from other writers and are harder. Two recipes that validated worse were also run on them and
+    # 99.1 % there, against 96.9 % for the plainest one (means of three seeds). The last 360 images
+    # of the file are harder than that. Two recipes that validated worse were also run on them and
     # scored 95.56 % and 95.83 %; going back to one of those would be choosing on the test images.
     train(
         model, x[:TRAINING_COUNT], y[:TRAINING_COUNT], epochs=120, batch=32, rate=0.1, seed=SEED,

@@ -145,7 +145,7 @@ def main() -> None:
     for name in options.names or BASELINES:
         start = time.monotonic()
         result = BASELINES[name]()
-        result["mean"] = float(np.mean(result["accuracies"]))
+        result["mean"] = round(float(np.mean(result["accuracies"])), 4)
         results["baselines"][name] = result
         seconds = time.monotonic() - start
         print(f"{name}: {result['mean']:.2f} % in {seconds:.0f} s", file=sys.stderr)

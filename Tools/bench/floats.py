@@ -168,4 +168,4 @@ def accuracy(model, x, y) -> float:
         (model(images).argmax(1) == labels).sum().item()
         for images, labels in zip(x.split(500), y.split(500))
     )
-    return 100 * correct / len(x)
+    return round(100 * correct / len(x), 4)

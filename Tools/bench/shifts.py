@@ -88,7 +88,7 @@ def apply(name: str, images: np.ndarray, seed: int = 1) -> np.ndarray:
 
 
 def write_npz(path, images: np.ndarray, labels: np.ndarray) -> None:
-    """x and y, stored; members carry the fixed date 1980-01-01, so equal arrays give equal files."""
+    """x and y, stored, dated 1980-01-01, so that equal arrays give equal files."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, array in (("x", images), ("y", labels)):
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:

@@ -4,8 +4,8 @@
 
 Every figure is the test accuracy after the last epoch, three seeds, one thread, deterministic
 kernels; a seed sets both the initialization and the order of the images. Nothing is chosen on the
-test images: the recipes are the ones the integer runs use. The learning rate is set per step,
-rate · (1 + cos(π · step / steps)) / 2 for the cosine, so the last step's is nearly zero.
+test images: the recipes are the files the integer runs read, in accuracy/. The learning rate is set
+per step, rate · (1 + cos(π · step / steps)) / 2 for the cosine, so the last step's is nearly zero.
 """
 
 import argparse
@@ -23,17 +23,19 @@ import floats
 import shifts
 
 SEEDS = (0, 1, 2)
-COSINE = {"kind": "cosine"}
 
-FASHION = {
-    "epochs": 5, "batch": 32, "learningRate": "0.1",
-    "schedule": {"kind": "step", "factors": ["1", "1", "0.5", "0.5", "0.1"]},
-}  # fmt: skip
-MNIST = {"epochs": 3, "batch": 32, "learningRate": "0.1", "schedule": COSINE}
-ROTATED = {"epochs": 5, "batch": 16, "learningRate": "0.1", "schedule": COSINE}
+
+def shared_recipe(name: str) -> dict:
+    """A recipe that accuracy.py hands to the integer runs as well."""
+    return json.loads((Path(__file__).parent / "accuracy" / f"{name}.recipe.json").read_text())
+
+
+FASHION = shared_recipe("fashion-mlp")
+MNIST = shared_recipe("mnist-cnn")
+ROTATED = shared_recipe("mnist7-rot45")
 RESNET_BIASES = {
-    "epochs": 5, "batch": 16, "learningRate": "0.01", "schedule": COSINE, "momentum": "0.9",
-    "clip": "1",
+    "epochs": 5, "batch": 16, "learningRate": "0.01", "schedule": {"kind": "cosine"},
+    "momentum": "0.9", "normClip": "1",
 }  # fmt: skip
 RESNET_FULL = {**RESNET_BIASES, "learningRate": "0.003"}
 

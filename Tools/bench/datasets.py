@@ -5,6 +5,7 @@ Every reader gives images as uint8 [count, height, width, channels] and labels a
 
 import gzip
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 def data_root() -> Path:
     """The folder TALLY_DATA names, or the nearest ../shared/data above this file."""
     named = os.environ.get("TALLY_DATA")
-    if named:
-        return Path(named)
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "shared" / "data").is_dir():
-            return folder / "shared" / "data"
-    raise SystemExit("skipped: no data; set TALLY_DATA to the folder that holds mnist/")
+    above = [folder / "shared" / "data" for folder in Path(__file__).resolve().parents]
+    candidates = [Path(named)] if named else above
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    print(f"skipped: no data at {named or '../shared/data'}; set TALLY_DATA", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def read_bytes(path) -> bytes:

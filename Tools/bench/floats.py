@@ -133,19 +133,30 @@ def rate_factor(recipe: dict, step: int, steps: int) -> float:
         return 0.5 * (1 + math.cos(math.pi * step / steps))
     if schedule["kind"] == "step":
         return float(schedule["factors"][step * recipe["epochs"] // steps])
-    return 1.0
+    if schedule["kind"] == "constant":
+        return 1.0
+    raise ValueError(f"unknown schedule {schedule['kind']}")
 
 
 def train(model, x, y, recipe: dict, seed: int, parameters=None) -> None:
-    """SGD as the recipe says: epochs, batch, learningRate, schedule, momentum, clip.
+    """SGD as the recipe says. The order of the images follows from the seed; a last, smaller batch
+    is used too.
 
-    clip bounds the norm of each gradient tensor on its own. The order of the images follows from
-    the seed; a last, smaller batch is used too.
+    normClip bounds the norm of each gradient tensor on its own. "weights" and "microBatch" say how
+    integers are kept and summed and mean nothing here; any other key would change the run, so it
+    is refused.
     """
+    unknown = set(recipe) - {
+        "epochs", "batch", "microBatch", "learningRate", "schedule", "momentum", "weightDecay",
+        "normClip", "weights",
+    }  # fmt: skip
+    if unknown:
+        raise ValueError(f"the float baseline has no {', '.join(sorted(unknown))}")
     parameters = list(model.parameters() if parameters is None else parameters)
     generator = torch.Generator().manual_seed(seed)
     rate = float(recipe["learningRate"])
-    optimizer = torch.optim.SGD(parameters, rate, float(recipe.get("momentum", 0)))
+    momentum, decay = float(recipe.get("momentum", 0)), float(recipe.get("weightDecay", 0))
+    optimizer = torch.optim.SGD(parameters, rate, momentum, weight_decay=decay)
     steps = recipe["epochs"] * math.ceil(len(x) / recipe["batch"])
     step = 0
     for _ in range(recipe["epochs"]):
@@ -154,9 +165,9 @@ def train(model, x, y, recipe: dict, seed: int, parameters=None) -> None:
                 group["lr"] = rate * rate_factor(recipe, step, steps)
             optimizer.zero_grad()
             functional.cross_entropy(model(x[chosen]), y[chosen]).backward()
-            if "clip" in recipe:
+            if "normClip" in recipe:
                 for parameter in parameters:
-                    nn.utils.clip_grad_norm_([parameter], float(recipe["clip"]))
+                    nn.utils.clip_grad_norm_([parameter], float(recipe["normClip"]))
             optimizer.step()
             step += 1
 

@@ -1,4 +1,5 @@
-/// log2(v) in Q16 (SPEC §3): absolute error below 2.4e-5 octaves.
+/// log2(v) in Q16 (SPEC §3): absolute error below 2.4e-5 octaves for v < 2^17, 4.3e-5 beyond, where
+/// bits of v are cut off.
 ///
 /// With b = bit length of v minus 1, f the 16 bits below v's leading one (padded with zeros, or cut
 /// off), h = f >> 8 and the table L of log2(1 + j/256) in Q16:

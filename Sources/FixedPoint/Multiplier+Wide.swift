@@ -1,7 +1,7 @@
 extension Multiplier {
   /// Multiplies a 64-bit sum and rounds once, half up: `requant64` (SPEC §3).
   ///
-  /// The product p = accumulator·mantissa is exact (it has up to 95 bits):
+  /// The product p = accumulator·mantissa is exact (−2^94 < p < 2^94):
   ///
   /// | shift    | result                                               |
   /// |----------|------------------------------------------------------|
@@ -12,16 +12,16 @@ extension Multiplier {
   @inlinable
   public func requantizeWide(_ accumulator: Int64) -> Int64 {
     // p = high·2^32 + low with 0 ≤ low < 2^32. Two 32×32-bit products are exact on any core;
-    // |high| ≤ 2^62 + 2^31.
+    // |high| ≤ 2^62.
     let factor = Int64(mantissa)
     let lowProduct = (accumulator & 0xFFFF_FFFF) &* factor
     let high = (accumulator &>> 32) &* factor &+ (lowProduct &>> 32)
     let low = lowProduct & 0xFFFF_FFFF
 
     if shift > 32 {
-      // The rounding constant has no bits below 2^32, so `high` alone decides. From 96 on,
-      // |p| < 2^(shift−1) and the result is 0.
-      if shift > 95 { return 0 }
+      // The rounding constant has no bits below 2^32, so `high` alone decides. From 95 on,
+      // |p| < 2^(shift−1) and the result is 0; up to 94 the sum stays below 2^63.
+      if shift > 94 { return 0 }
       return (high &+ (1 &<< Int64(shift &- 33))) &>> Int64(shift &- 32)
     }
     if shift > 0 {

@@ -1,13 +1,16 @@
 /// The real multiplier mantissa·2^−shift, applied to integers with one rounding (SPEC §3).
 ///
 /// From a `Scale` the mantissa is 0 or 2^30…2^31 − 1 and shift = 31 − exponent. Every method is
-/// also defined for any other mantissa and shift, as its table says.
+/// also defined for smaller mantissas and for any shift, as its table says.
 public struct Multiplier: Equatable, Sendable {
   public let mantissa: Int32
   public let shift: Int32
 
+  /// - Parameter mantissa: 0…2^31 − 1; it need not be normalised.
+  /// - Parameter shift: any value.
   @inlinable
   public init(mantissa: Int32, shift: Int32) {
+    precondition(mantissa >= 0, "a multiplier is not negative")
     self.mantissa = mantissa
     self.shift = shift
   }

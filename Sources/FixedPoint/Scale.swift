@@ -11,6 +11,14 @@ public struct Scale: Equatable, Sendable {
   /// The largest exponent a result can have; the smallest is its negative.
   @usableFromInline static var exponentLimit: Int64 { 8192 }
 
+  /// Restores a Scale that arithmetic has produced and that was kept as two words.
+  /// - Precondition: normalised, or both 0.
+  package init(restoring mantissa: Int32, exponent: Int32) {
+    precondition(mantissa >= 1 << 30 || (mantissa == 0 && exponent == 0), "not a Scale")
+    self.mantissa = mantissa
+    self.exponent = exponent
+  }
+
   /// - Parameter normalized: 2^30…2^31 − 1.
   /// - Parameter exponent: any sum or difference of exponents; clamped to −8192…8192.
   @inlinable

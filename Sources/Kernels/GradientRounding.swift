@@ -49,14 +49,19 @@ public func roundGradient(
   }
 }
 
-/// Joins two gradients of one tensor (SPEC 8.4, merge): acc = g₁·M₁ + g₂·M₂ at the larger Scale.
+/// target = g where the sample's mask has a 1 (or there is none), else 0: a gradient that passes an
+/// operation unchanged.
+/// - Returns: the largest magnitude.
 @inlinable
-public func mergeGradients(
-  _ g1: View<Int8>, _ m1: Int32, _ g2: View<Int8>, _ m2: Int32, into accumulators: View<Int32>
-) {
-  for index in 0..<accumulators.count {
-    accumulators[index] = Int32(g1[index]) &* m1 &+ Int32(g2[index]) &* m2
+public func pass(_ g: View<Int8>, mask: View<UInt8>?, into target: View<Int8>) -> UInt32 {
+  var largest: UInt32 = 0
+  for index in 0..<g.count {
+    let isInside = mask.map { $0[index &>> 3] &>> UInt8(truncatingIfNeeded: index & 7) & 1 != 0 }
+    let value = isInside ?? true ? g[index] : 0
+    target[index] = value
+    largest = max(largest, UInt32(value.magnitude))
   }
+  return largest
 }
 
 /// ĝ = clamp(SR(g·ρ_c, 15), ±127): brings per-channel weight Scales to the largest (SPEC 6.1, backward).

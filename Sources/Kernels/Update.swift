@@ -84,15 +84,41 @@ public func decay(velocities: View<Int32>, momentum: Int32) {
   }
 }
 
-/// Σ (v ≫ shift)², exact for up to 2²² values below 2²⁰ after the shift.
-@inlinable
-public func sumOfSquares(_ values: View<Int32>, shift: Int32) -> UInt64 {
-  var sum: UInt64 = 0
-  for index in 0..<values.count {
-    let value = Int64(values[index] &>> shift)
-    sum &+= UInt64(truncatingIfNeeded: value &* value)
+/// Σ v², exact up to 2³² values (SPEC 8.6).
+///
+/// High and low halves of the squares are summed apart, so no lane can overflow.
+public struct SquareSum: Sendable {
+  private var low: UInt64 = 0
+  private var high: UInt64 = 0
+
+  public init() {}
+
+  public mutating func add(_ values: View<Int32>) {
+    for index in 0..<values.count {
+      let magnitude = UInt64(values[index].magnitude)
+      add(magnitude &* magnitude)
+    }
   }
-  return sum
+
+  /// Adds a square below 2⁶⁴.
+  public mutating func add(_ square: UInt64) {
+    low &+= square & 0xFFFF_FFFF
+    high &+= square &>> 32
+  }
+
+  public var isZero: Bool { low == 0 && high == 0 }
+
+  /// fromInteger of the sum (SPEC 3.2).
+  public var scale: Scale {
+    // value = high·2³² + low; its halves of 64 bits:
+    let (lower, carry) = (high &<< 32).addingReportingOverflow(low)
+    let upper = (high &>> 32) &+ (carry ? 1 : 0)
+    if upper == 0 { return Scale(lower) }
+    // Rounding looks at one bit below the mantissa, so bits far below may be dropped first.
+    let excess = 64 - upper.leadingZeroBitCount
+    let top = excess == 64 ? upper : upper << (64 - excess) | lower >> excess
+    return Scale(top).multiplied(byPowerOfTwo: Int32(truncatingIfNeeded: excess))
+  }
 }
 
 /// Σ w².

@@ -142,7 +142,7 @@ struct BufferList {
     let update = training.update(ofNode: index)
     if let shape = node.operation.weighted {
       let positions = request.samples * shape.output.positions
-      guard !update.contains(.weights) || positions <= SessionRequest.largestPositionCount else {
+      guard update.isEmpty || positions <= SessionRequest.largestPositionCount else {
         throw .microBatchTooLarge(
           node: index, largest: SessionRequest.largestPositionCount / shape.output.positions)
       }

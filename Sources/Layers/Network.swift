@@ -136,11 +136,8 @@ public struct Network {
   public var outputCount: Int { shape(ofTensor: nodeCount).count }
 }
 
-/// A Scale that validation has already accepted.
+/// A Scale that validation has already accepted, or that arithmetic has made.
 @inline(__always)
 func storedScale(_ mantissa: Int32, _ exponent: Int32) -> Scale {
-  guard let scale = Scale(mantissa: mantissa, exponent: exponent) else {
-    preconditionFailure("a validated model holds normalised Scales")
-  }
-  return scale
+  Scale(restoring: mantissa, exponent: exponent)
 }

@@ -13,6 +13,10 @@ public enum ModelFormat {
   public static var largestNameByteCount: Int { 1024 }
   public static var largestDepth: Int { 65_536 }
   public static var largestPoolingArea: Int { 1 << 20 }
+  /// Where windows divide by different counts (SPEC 5.6).
+  public static var largestUnevenPoolingArea: Int { 512 }
+  /// Positions a per-channel factor may be repeated over (SPEC 5.6).
+  public static var largestRepeatedPositions: Int { 66_311 }
   public static var largestWindowExtent: Int { 4095 }
 
   public enum Section: UInt32, Sendable {

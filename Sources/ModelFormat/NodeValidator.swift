@@ -102,6 +102,7 @@ struct NodeValidator {
       legal =
         legal && max(window.padTop, window.padBottom) < window.extentHeight
         && max(window.padLeft, window.padRight) < window.extentWidth
+        && (kind == .convolution || (window.dilationHeight == 1 && window.dilationWidth == 1))
     } else {
       let strides =
         kind == .upsample ? (window.strideHeight, window.strideWidth) : (1, 1)
@@ -137,12 +138,23 @@ struct NodeValidator {
         return record.groups <= input.channels && input.channels % record.groups == 0
           && output.channels % record.groups == 0
       }
-      return output.channels == input.channels && window.area <= ModelFormat.largestPoolingArea
-        && Pooling(input: input, output: output, geometry: window).everyWindowHasInput
+      guard output.channels == input.channels, window.area <= ModelFormat.largestPoolingArea,
+        let operation = record.operation(input: input)
+      else { return false }
+      switch operation {
+      case .maxPooling(let pooling): return pooling.everyWindowHasInput
+      case .averagePooling(let pooling):
+        return pooling.everyWindowHasInput
+          && (pooling.commonDivisor != nil || window.area <= ModelFormat.largestUnevenPoolingArea)
+      default: return false
+      }
     case .fullyConnected: return output.height == 1 && output.width == 1
     case .add: return output == input && second == input
     case .multiply:
-      return output == input && (second == input || second == Shape(vector: input.channels))
+      return output == input
+        && (second == input
+          || (second == Shape(vector: input.channels)
+            && input.positions <= ModelFormat.largestRepeatedPositions))
     case .concatenate:
       guard let second, second.height == input.height, second.width == input.width else {
         return false

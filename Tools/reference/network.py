@@ -40,6 +40,7 @@ PLACED = (CONVOLUTION, FULLY_CONNECTED, ADD, MULTIPLY, CONCATENATE, RESCALE)
 MAXIMUM_ELEMENTS = 1 << 24
 MAXIMUM_BIAS = 25_000_000
 MAXIMUM_FAN_IN = 65_536
+MAXIMUM_POSITIONS = 66_311
 NO_TENSOR = 0xFFFFFFFF
 
 
@@ -415,6 +416,9 @@ def check_shape(node, inputs, at):
     if node.kind == MULTIPLY:
         require(inputs[1].shape in (inputs[0].shape, (1, 1, inputs[0].shape[2])),
                 f"{at}: the second input's shape does not fit")
+        repeated = inputs[1].shape != inputs[0].shape
+        require(not repeated or inputs[0].shape[0] * inputs[0].shape[1] <= MAXIMUM_POSITIONS,
+                f"{at}: a repeated input over more than 66311 positions")
     if node.kind == CONCATENATE:
         require(inputs[0].shape[:2] == inputs[1].shape[:2], f"{at}: inputs of different sizes")
     if node.kind in WINDOWED:
@@ -524,11 +528,17 @@ def read(data):
 
 
 def require_inside(net, node, at):
-    """6.3: every window MUST hold a position inside the input (6.4 divides by their number)."""
+    """6.3: every window MUST hold a position inside the input (6.4 divides by their number).
+    5.6: where the windows of an average differ in n, the kernel is at most 512."""
     if node.kind not in (MAX_POOLING, AVERAGE_POOLING):
         return
     x = net.tensor(node.inputs[0])
+    differ = False
     for axis in (0, 1):
         counts = windows_inside(x.shape[axis], node.kernel[axis], node.stride[axis],
                                 node.padding[axis], node.dilation[axis], node.shape[axis])
         require(min(counts) > 0, f"{at}: a window with no position inside the input")
+        differ = differ or min(counts) != max(counts)
+    if node.kind == AVERAGE_POOLING and differ and not node.counts_padding:
+        require(node.kernel[0] * node.kernel[1] <= 512,
+                f"{at}: averages over unequal windows of more than 512 elements")

@@ -53,6 +53,11 @@ class Scale(NamedTuple):
 ZERO = Scale(0, 0)
 
 
+def bounded(m, e):
+    """3.2: an exponent that would leave -8192...8192 takes the nearer end."""
+    return Scale(m, clamp(e, -8192, 8192))
+
+
 def is_scale(s):
     """Whether a pair is a Scale in the sense of 3.2 (normalised or zero)."""
     return (s.m == 0 and s.e == 0) or (1 << 30) <= s.m < (1 << 31)
@@ -65,15 +70,15 @@ def from_integer(v):
         return ZERO
     b = bitlen(v)
     if b <= 31:
-        return Scale(v << (31 - b), b)
+        return bounded(v << (31 - b), b)
     m = (v + (1 << (b - 32))) >> (b - 31)
     if m == 1 << 31:
         m, b = 1 << 30, b + 1
-    return Scale(m, b)
+    return bounded(m, b)
 
 
 def power_of_two(k):
-    return Scale(1 << 30, k + 1)
+    return bounded(1 << 30, k + 1)
 
 
 def mul(a, b):
@@ -83,7 +88,7 @@ def mul(a, b):
     e = a.e + b.e
     if p < 1 << 30:
         p, e = p << 1, e - 1
-    return Scale(p, e)
+    return bounded(p, e)
 
 
 def product(*scales):
@@ -103,19 +108,19 @@ def div(a, b):
     e = a.e - b.e
     if q >= 1 << 31:
         q, e = (q + 1) >> 1, e + 1
-    return Scale(q, e)
+    return bounded(q, e)
 
 
 def sqrt(a):
     if a.m == 0:
         return ZERO
     if a.e % 2 == 0:
-        return Scale(isqrt(a.m << 31), a.e // 2)
-    return Scale(isqrt(a.m << 30), (a.e + 1) // 2)
+        return bounded(isqrt(a.m << 31), a.e // 2)
+    return bounded(isqrt(a.m << 30), (a.e + 1) // 2)
 
 
 def shifted(a, k):
-    return ZERO if a.m == 0 else Scale(a.m, a.e + k)
+    return ZERO if a.m == 0 else bounded(a.m, a.e + k)
 
 
 def less(a, b):

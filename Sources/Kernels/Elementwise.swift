@@ -31,12 +31,25 @@ public func add(
   _ x1: View<Int8>, _ x2: View<Int8>, zeroPoints: (Int32, Int32), _ constants: AddConstants,
   _ quantization: Quantization, into y: View<Int8>, mask: View<UInt8>?
 ) {
+  var index = 0
+  forEachSum(x1, x2, zeroPoints: zeroPoints, constants) { value in
+    place(value, index, quantization, into: y, mask: mask)
+    index &+= 1
+  }
+}
+
+/// Calls `body` with each (x̂₁·M₁ + x̂₂·M₂ + half) ≫ F, the value before the zero point is added.
+@inlinable
+public func forEachSum(
+  _ x1: View<Int8>, _ x2: View<Int8>, zeroPoints: (Int32, Int32), _ constants: AddConstants,
+  _ body: (Int32) -> Void
+) {
   let half = Int32(1) &<< (constants.fractionBits &- 1)
-  for index in 0..<y.count {
+  for index in 0..<x1.count {
     let sum =
       (Int32(x1[index]) &- zeroPoints.0) &* constants.first
       &+ (Int32(x2[index]) &- zeroPoints.1) &* constants.second &+ half
-    place(sum &>> constants.fractionBits, index, quantization, into: y, mask: mask)
+    body(sum &>> constants.fractionBits)
   }
 }
 

@@ -52,3 +52,11 @@ public func sum(_ values: View<Int8>) -> Int32 {
   for index in 0..<values.count { sum &+= Int32(values[index]) }
   return sum
 }
+
+/// How many values equal `wanted`.
+@inlinable
+public func count(of wanted: Int8, in values: View<Int8>) -> Int {
+  var count = 0
+  for index in 0..<values.count where values[index] == wanted { count &+= 1 }
+  return count
+}

@@ -132,6 +132,13 @@ public struct Network {
     return (storedScale(fields[0], fields[1]), fields[2] == 1, offset[0])
   }
 
+  /// The last node with weights, or −1: the one the head's learning rate is for.
+  package var lastWeightedNode: Int {
+    for index in stride(from: nodeCount - 1, through: 0, by: -1)
+    where node(index).operation.weighted != nil { return index }
+    return -1
+  }
+
   /// Number of values the head gives per sample.
   public var outputCount: Int { shape(ofTensor: nodeCount).count }
 }

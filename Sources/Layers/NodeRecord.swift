@@ -6,6 +6,7 @@ package import Tensors
 package struct NodeRecord {
   package static var byteCount: Int { 128 }
   package static var noInput: UInt32 { 0xFFFF_FFFF }
+  package static var scaleOffset: Int { 28 }
 
   package enum Kind: UInt8 {
     case convolution = 1
@@ -47,7 +48,7 @@ package struct NodeRecord {
 
   package var quantization: Quantization {
     Quantization(
-      scale: scale(28) ?? .zero, zeroPoint: i8(2), low: i8(3), high: i8(4))
+      scale: scale(NodeRecord.scaleOffset) ?? .zero, zeroPoint: i8(2), low: i8(3), high: i8(4))
   }
 
   package var geometry: WindowGeometry {

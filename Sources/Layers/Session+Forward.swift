@@ -7,13 +7,18 @@ extension Session {
   public var input: View<Int8> { activation(0) }
 
   /// Runs all nodes on the first `samples` samples (SPEC 6).
-  public func forward(samples: Int) {
+  ///
+  /// - Parameter observing: counts the values of tracked tensors for the range tracker (SPEC 8.9).
+  public func forward(samples: Int, observing: Bool = false) {
     precondition(samples >= 1 && samples <= request.samples, "more samples than planned")
-    for index in 0..<network.nodeCount { run(index, samples: samples) }
+    for index in 0..<network.nodeCount { run(index, samples: samples, observing: observing) }
   }
 
   /// Runs node `index`.
-  package func run(_ index: Int, samples: Int) {
+  package func run(_ index: Int, samples: Int, observing: Bool = false) {
+    if observing, let histogram = histogram(index + 1) {
+      observe(index, samples: samples, into: histogram)
+    }
     let node = network.node(index)
     let output = quantization(index + 1)
     switch node.operation {

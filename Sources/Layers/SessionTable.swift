@@ -51,6 +51,10 @@ package struct SessionTable {
 
   package func scale(_ tensor: Int) -> Scale { stored(tensor, 0) }
   package func setScale(_ tensor: Int, _ scale: Scale) { store(tensor, 0, scale) }
+  /// The eight bytes of a tensor's Scale as a file holds them.
+  package func scaleBytes(_ tensor: Int) -> View<UInt8> {
+    words.slice(tensor * SessionTable.wordsPerTensor, 2).bytes
+  }
   package func gradientScale(_ tensor: Int) -> Scale { stored(tensor, 2) }
 
   /// Records that a tensor has a gradient in this micro-batch, and its Scale.

@@ -311,11 +311,7 @@ struct Backward {
     if update.contains(.biases) { updateBiases(index, node, scale, db) }
   }
 
-  private func isHead(_ index: Int) -> Bool {
-    for later in index + 1..<max(network.nodeCount, index + 1)
-    where network.node(later).operation.weighted != nil { return false }
-    return true
-  }
+  private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
 
   private func updateWeights(
     _ index: Int, _ node: Node, _ shape: Convolution, _ scale: Scale, _ db: View<Int32>,
@@ -462,10 +458,11 @@ struct Backward {
       let unitScale = inputScale * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
       var unit = rate * scale / unitScale
       if let factor { unit = unit * factor }
-      var limit: Int64 = 1 << 23
+      let most = Int64(recipe.largestBiasContribution)
+      var limit = most
       if !node.hasAccumulators {
         let two = outputScale.multiplied(byPowerOfTwo: 1) / unitScale
-        limit = min(max(two.roundedToInteger(fractionBits: 0), 1), limit)
+        limit = min(max(two.roundedToInteger(fractionBits: 0), 1), most)
       }
       _ = contribute(
         db.slice(o, 1), unit.multiplier, lanes, first: o,

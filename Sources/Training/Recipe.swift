@@ -88,6 +88,12 @@ public struct Recipe {
   /// K, steps between state roots.
   public var rootPeriod: UInt32 { u32(104) }
   public var factorCount: Int { Int(truncatingIfNeeded: u32(108)) }
+  /// ⌈B/β⌉.
+  public var largestMicroBatchCount: UInt32 { (batch - 1) / microBatch + 1 }
+  /// c_max: keeps the sum of a step's bias contributions below 2³⁰ (SPEC 8.6).
+  public var largestBiasContribution: Int32 {
+    Int32(truncatingIfNeeded: min(1 << 23, (1 << 30) / largestMicroBatchCount))
+  }
   public var nodeCount: Int { Int(truncatingIfNeeded: u32(112)) }
   /// Ends the run early; 0 for no limit.
   public var largestStepCount: UInt32 { u32(120) }
@@ -126,16 +132,15 @@ public struct Recipe {
     try check(epochs <= 1_000_000, 16)
     try check(batch >= 1 && batch <= 1 << 24, 20)
     try check(microBatch >= 1 && microBatch <= batch, 24)
-    try check((batch - 1) / microBatch + 1 <= 1024, 24)
+    try check(largestMicroBatchCount <= 1024, 24)
     try check(bytes[28] == 1, 28)
     try check(Weights(rawValue: bytes[29]) != nil, 29)
     try check(Loss(rawValue: bytes[30]) != nil, 30)
-    try check(bytes[31] <= 1, 31)
+    try check(bytes[31] <= (network.isInitialized ? 1 : 0), 31)
     for offset in stride(from: 32, to: 88, by: 8) { try check(storedScale(offset) != nil, offset) }
     try check(clip >= 1 && clip <= 128, 88)
     // M·c·2¹⁶ ≤ 2³⁰ keeps sums of contributions in 32 bits (SPEC 8.7).
-    let microBatches = (batch - 1) / microBatch + 1
-    try check(UInt64(microBatches) * UInt64(UInt32(bitPattern: clip)) <= 1 << 14, 88)
+    try check(UInt64(largestMicroBatchCount) * UInt64(UInt32(bitPattern: clip)) <= 1 << 14, 88)
     try check(momentum <= 32_440, 92)
     try check(Schedule(rawValue: bytes[94]) != nil, 94)
     try check(bytes[95] == 0, 95)

@@ -1,7 +1,10 @@
 """Formats/recipe.md: the resolved recipe as canonical bytes."""
 
+import json
+import re
 import struct
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import scalar
 from network import ArithmeticVersionError, FormatError, require
@@ -128,3 +131,126 @@ def check_against(r, net, samples):
     for flags, node in zip(r.updates, net.nodes):
         require(flags == 0 or node.is_weighted, "update flags on a node without weights")
     require(any(r.updates) or r.planned_steps(samples) == 0, "the recipe updates nothing")
+
+
+# ---------------------------------------------------------------------------- JSON
+
+class RecipeTextError(Exception):
+    """A recipe a user wrote that recipe.md does not allow."""
+
+
+KEYS = {
+    "epochs", "steps", "batch", "microBatch", "seed", "learningRate", "learningRates", "schedule",
+    "momentum", "weightDecay", "trustRatio", "normClip", "clip", "weights", "loss", "ranges",
+    "rangePeriod", "rootEvery", "update",
+}
+
+
+def plain_json(text):
+    """The text without comments and trailing commas; strings are left alone."""
+    out, i = [], 0
+    while i < len(text):
+        if text[i] == '"':
+            end = i + 1
+            while end < len(text) and text[end] != '"':
+                end += 2 if text[end] == "\\" else 1
+            out.append(text[i:end + 1])
+            i = end + 1
+        elif text.startswith("//", i):
+            while i < len(text) and text[i] != "\n":
+                i += 1
+        elif text.startswith("/*", i):
+            end = text.find("*/", i + 2)
+            if end < 0:
+                raise RecipeTextError("a comment has no end")
+            i = end + 2
+        else:
+            if text[i] in "]}":
+                while out and out[-1].isspace():
+                    out.pop()
+                if out and out[-1] == ",":
+                    out.pop()
+            out.append(text[i])
+            i += 1
+    return "".join(out)
+
+
+def unique_keys(pairs):
+    keys = [k for k, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise RecipeTextError("a repeated key")
+    return dict(pairs)
+
+
+def fraction(text):
+    """`"0.05"`, `"5e-2"`, `"1/20"` as an exact fraction."""
+    if not isinstance(text, str) or not re.fullmatch(
+            r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?|[0-9]+/[0-9]+", text):
+        raise RecipeTextError(f"not a decimal: {text!r}")
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        raise RecipeTextError(f"not a decimal: {text!r}") from None
+
+
+def scale_of(text):
+    value = fraction(text)
+    return decimal(value.numerator, value.denominator)
+
+
+def fixed_point(text, bits):
+    """A decimal as an integer with `bits` bits behind the point, half up."""
+    value = fraction(text) * (1 << bits)
+    return scalar.div_round(value.numerator, value.denominator)
+
+
+def resolve(text, net, has_labels):
+    """The recipe a JSON text means for a model and for data with or without labels."""
+    written = json.loads(plain_json(text), object_pairs_hook=unique_keys)
+    if not set(written) <= KEYS:
+        raise RecipeTextError(f"unknown key {sorted(set(written) - KEYS)[0]}")
+    get = written.get
+    momentum = fixed_point(get("momentum", "0"), 15)
+    rates = get("learningRates", {})
+    eta = get("learningRate", "0.05")
+    schedule = get("schedule", {"kind": "cosine"})
+    trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
+    batch = get("batch", 32)
+    return Recipe(
+        seed=get("seed", 1), epochs=get("epochs", 1), batch=batch,
+        micro_batch=get("microBatch", batch),
+        mode={"masters": MASTERS, "int8": INT8}[get("weights", "masters")],
+        loss={"crossEntropy": 1, "meanSquaredError": 2}[
+            get("loss", "crossEntropy" if has_labels else "meanSquaredError")],
+        track={"track": True, "frozen": False}[
+            get("ranges", "track" if net.initialised else "frozen")],
+        rate_weights=scale_of(rates.get("weights", eta)),
+        rate_biases=scale_of(rates.get("biases", eta)), rate_head=scale_of(rates.get("head", eta)),
+        rate_scales=scale_of(rates.get("scales", eta)), decay=scale_of(get("weightDecay", "0")),
+        trust_ratio=scale_of(get("trustRatio", trust)),
+        norm_clip=scale_of(get("normClip", "0" if net.initialised else "1")),
+        clip=get("clip", 16), momentum=momentum,
+        schedule={"constant": CONSTANT, "cosine": COSINE, "step": STEP}[schedule["kind"]],
+        warm_up=schedule.get("warmup", 0), range_period=get("rangePeriod", 64),
+        root_every=get("rootEvery", 64),
+        factors=[fixed_point(f, 30) for f in schedule.get("factors", [])],
+        largest_steps=get("steps", 0), updates=update_flags(get("update", "full"), net))
+
+
+def update_flags(update, net):
+    """Per node: bit 0 weights, bit 1 biases."""
+    weighted = [k for k, node in enumerate(net.nodes) if node.is_weighted]
+    flags = [0] * len(net.nodes)
+    if isinstance(update, dict):
+        by_name = {net.nodes[k].name: k for k in weighted}
+        for name, parts in update["layers"].items():
+            if name not in by_name:
+                raise RecipeTextError(f"no weighted node is named {name}")
+            for part in parts:
+                flags[by_name[name]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
+        return flags
+    for k in weighted:
+        last = k == weighted[-1]
+        flags[k] = {"full": 3, "last": 3 * last, "biases": UPDATE_BIASES,
+                    "bias+last": UPDATE_BIASES | UPDATE_WEIGHTS * last}[update]
+    return flags

@@ -152,8 +152,9 @@ public struct MemoryPlan {
           }
         }
       }
-      let end = offset + Arena.aligned(Int(entry.byteCount))
-      guard end <= Int(Int32.max) else { throw .arenaTooLarge }
+      // In 64 bits: on a 32-bit board the sum itself could leave the range.
+      let end64 = Int64(offset) + Int64(Arena.aligned(Int(entry.byteCount)))
+      guard let end = Int32(exactly: end64).map({ Int($0) }) else { throw .arenaTooLarge }
       entry.offset = Int32(truncatingIfNeeded: offset)
       entries[next] = entry
       byteCount = max(byteCount, end)

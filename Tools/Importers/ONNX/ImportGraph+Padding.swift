@@ -85,13 +85,19 @@ extension ImportGraph {
     }
   }
 
-  private func isNeverNegative(_ tensor: Int) -> Bool {
-    guard case .network(.activation(let kind))? = operation(of: tensor) else { return false }
-    switch kind {
-    case .relu, .sigmoid, .hardSigmoid: return true
-    case .clip(let low, _): return low >= 0
-    default: return false
+  /// Whether all elements of a tensor are known to be 0 or more.
+  func isNeverNegative(_ tensor: Int) -> Bool {
+    var tensor = tensor
+    while tensor > 0, case .network(let operation) = nodes[tensor - 1].operation {
+      switch operation {
+      case .activation(.relu), .activation(.sigmoid), .activation(.hardSigmoid), .softmax:
+        return true
+      case .activation(.clip(let low, _)): return low >= 0
+      case .maxPool, .averagePool, .slicePad, .upsample: tensor = nodes[tensor - 1].inputs[0]
+      default: return false
+      }
     }
+    return false
   }
 }
 

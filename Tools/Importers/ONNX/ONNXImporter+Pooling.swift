@@ -3,7 +3,7 @@ extension ONNXImporter {
   mutating func readPool() throws(InputError) -> [Value] {
     guard let view = activationInput else { return block(305, "its data input is constant") }
     let isMax = node.operatorType == "MaxPool"
-    if node.outputs.count > 1, !node.outputs[1].isEmpty, isRead(node.outputs[1]) {
+    if node.outputs.count > 1, readNames.contains(node.outputs[1]) {
       return block(305, "the second output (positions) is used")
     }
     guard let kernel = try sizes("kernel_shape"), kernel.count == view.axes.count - 2,
@@ -58,10 +58,6 @@ extension ONNXImporter {
     geometry.padBottom += bottom
     geometry.padRight += right
     return bottom == 0 && right == 0
-  }
-
-  func isRead(_ name: String) -> Bool {
-    model.graph.nodes.contains { $0.inputs.contains(name) } || outputName == name
   }
 
   mutating func readGlobalPool() -> [Value] {

@@ -64,19 +64,30 @@ let package = Package(
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "Importers", dependencies: ["Tally"], path: "Tools/Importers", swiftSettings: host),
+    .target(
+      name: "TallyHost", dependencies: ["Tally", "Importers"], path: "Tools/Host",
+      swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: ["Tally", "Importers", "CZlib"], path: "Tools/tally",
+      name: "TallyCommand", dependencies: ["Tally", "Importers", "TallyHost", "CZlib"],
+      path: "Tools/tally",
+      exclude: ["Resources/README.md"],
+      resources: [
+        .embedInCode("Resources/digits.npz"), .embedInCode("Resources/digits.onnx"),
+      ],
       swiftSettings: host),
 
     // Tests/: one target per module, and the support they share.
     .target(
-      name: "TallyTestSupport", dependencies: ["Tally"], path: "Tests/TallyTestSupport",
+      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",
       swiftSettings: host),
     .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
     .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),
     .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: host),
     .testTarget(
       name: "KernelsTests", dependencies: ["Tally", "MicroKernels", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],

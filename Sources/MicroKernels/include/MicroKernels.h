@@ -1,4 +1,187 @@
+// The hot loops of the runtime: plain C that defines them, and x86 and Arm versions of the same
+// functions, chosen at run time.
+//
+// Common to every function:
+//  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the same
+//    bits; every version of a function returns exactly what the plain one returns.
+//  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level.
+//  - Pointers need no alignment beyond that of their element type for the plain version; buffers at
+//    multiples of 64 bytes are faster. A pointer may be null when its element count is 0.
+//  - Sizes are element counts ≥ 0. A leading dimension (`ld…`) is the distance between the starts
+//    of two rows, in elements, and is at least the row's length.
+//  - Inputs and outputs must not overlap unless a function says so.
 #ifndef TALLY_MICROKERNELS_H
 #define TALLY_MICROKERNELS_H
+
+#include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Which version runs
+
+/// The version in use: 0 plain C, 1 AVX2, 2 AVX-512 with VNNI, 3 Arm dot product.
+///
+/// Found from the CPU at the first use (no lock: every thread would store the same value).
+int tally_simd_level(void);
+
+/// Chooses a version; for tests, and for `verify --vary`.
+///
+/// A level this CPU does not have becomes the best one below it, so a large value restores the
+/// best. Calls that are running on other threads finish with the level they began with.
+void tally_set_simd_level(int level);
+
+// ---- Matrix products, int8 × int8 → int32
+
+/// C[m][n] = Σ_k A[m][k]·B[n][k], both operands row-major, nothing packed: "dot form".
+///
+/// A is [M, K], B is [N, K] (a layer's weights as they are stored), C is [M, N]. Every int8 value
+/// is allowed, −128 included. Best for small M: one row of A reads B once, at memory speed. From
+/// about 8 rows on, packing B is faster.
+void tally_gemm_s8_nt(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t *C, ptrdiff_t ldc);
+
+/// Bytes of the packed form of a [N, K] matrix: (round_up(K, 4) + 4)·round_up(N, 16).
+size_t tally_packed_s8_bytes(int32_t N, int32_t K);
+
+/// Packs B, given as [N, K], for `tally_gemm_s8_packed`.
+///
+/// The packed bytes do not depend on the SIMD level: a buffer packed at one level is valid at all
+/// levels of all little-endian machines. Layout: round_up(N, 16) little-endian int32 corrections
+/// −128·Σ_k B[n][k]; then panels of 64 columns (the last one 16, 32, 48 or 64), each
+/// [round_up(K, 4)/4][columns][4] bytes, padding zero.
+void tally_pack_s8(int32_t N, int32_t K, const int8_t *B, ptrdiff_t ldb, void *packed);
+
+/// The same packed bytes from B stored as [K, N].
+void tally_pack_s8_transposed(
+    int32_t N, int32_t K, const int8_t *B, ptrdiff_t ldb, void *packed);
+
+/// C[m][n] = Σ_k A[m][k]·B[n][k], or C += that when `accumulate` is not 0, with B packed.
+///
+/// A is [M, K] row-major, any int8 value; C is [M, N]. Exactly K bytes of each row of A are read.
+void tally_gemm_s8_packed(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
+    int32_t *C, ptrdiff_t ldc, int accumulate);
+
+/// dst[c][r] = src[r][c]; src is [rows, columns].
+void tally_transpose_s8(
+    int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);
+
+/// One output row of a depthwise convolution, channels last:
+/// acc[o][c] = Σ_{i,j} weights[i][j][c]·(rows[i][x][c] − zero_point),
+/// x = o·stride + j·dilation − pad_left.
+///
+/// - rows: kernel_height pointers, each to an input row [input_width, channels]. Null marks a row
+///   in the padding. Columns outside 0..<input_width are padding too. Padding holds `zero_point`,
+///   so it adds nothing.
+/// - weights: [kernel_height, kernel_width, channels]. acc: [output_width, channels].
+/// - zero_point −128…127; stride and dilation ≥ 1; pad_left ≥ 0.
+void tally_depthwise_s8_row(
+    int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
+    int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+
+// ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
+//
+// requant(v) with multiplier mantissa·2^-shift:
+//   shift 1…62: sat32((v·mantissa + 2^(shift−1)) >> shift), an arithmetic (floor) shift
+//   shift ≤ 0:  sat32(v·mantissa·2^-shift), exact before it saturates;   shift > 62: 0
+
+/// out[i] = clamp(requant(acc[i]) + zero_point, low, high).
+///
+/// - mantissa 0…2^31−1; any shift; zero_point −128…127; −128 ≤ low ≤ high ≤ 127.
+/// - mask: null, or ⌈count/8⌉ bytes: bit i%8 of byte i/8 is 1 when low ≤ requant + zero_point ≤
+///   high. Unused bits of the last byte are 0.
+void tally_requantize_s8(
+    int32_t count, const int32_t *acc, int32_t mantissa, int32_t shift, int32_t zero_point,
+    int32_t low, int32_t high, int8_t *out, uint8_t *mask);
+
+/// The same over acc [rows, channels], with bias[c] added to each row first (wrapping).
+///
+/// bias may be null. Mask bits run over the flat index row·channels + c.
+void tally_requantize_bias_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias, int32_t mantissa,
+    int32_t shift, int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask);
+
+/// The same with a multiplier per channel: mantissas[c]·2^-shifts[c].
+void tally_requantize_channels_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t zero_point, int32_t low,
+    int32_t high, int8_t *out, uint8_t *mask);
+
+// ---- Gradients
+//
+// Random bits are addresses (SPEC §4): Philox4x32-10 of counter (block, c1, c2, c3) and a key of
+// two words.
+//  - r16 of element e: 16-bit lane e%8 of block e/8; lane j is the low half of word j/2 for even j
+//    and the high half for odd j.
+//  - sign of element e: bit e%32 of word (e/32)%4 of block e/128; 0 means +1, 1 means −1.
+// `first_element` is e of the call's element 0, so a range may be split anywhere. e is taken
+// modulo 2^32.
+
+/// The largest |values[i]|, 0 for none; |−2^31| is 2^31.
+uint32_t tally_max_magnitude_s32(int32_t count, const int32_t *values);
+
+/// out[i] = clamp(SR(acc[i], shift, r16), −127, 127), or 0 where the mask bit of i is 0.
+///
+/// SR of SPEC §3.4, SR(v, s, r):
+///   s = 0: v;   s 1…16: (v + (r & (2^s − 1))) >> s;   s > 16: ((v >> (s − 16)) + r) >> 16
+/// - shift 0…31. The sum v + r wraps in int32: keep |acc| ≤ 2^31 − 2^16 when shift ≤ 16.
+/// - mask: null, or ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
+void tally_shift_stochastic_s8(
+    int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask);
+
+/// master[i] −= clamp(requantSR(gradient[i]), −clip, clip), wrapping, master not clamped.
+///
+/// requantSR (SPEC §3.4), with p = gradient·mantissa in 64 bits:
+///   shift 1…16:  sat32((p + (r16 & (2^shift − 1))) >> shift)
+///   shift 17…62: sat32(((p >> (shift − 16)) + r16) >> 16)
+///   shift ≤ 0:   sat32(p·2^-shift);   shift > 62: 0
+/// - mantissa 0…2^31−1; clip 0…2^31−1; master in Q16 least significant bits of the weight.
+void tally_update_q16(
+    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
+    int32_t *master);
+
+/// The same with rounding half up: master[i] −= clamp(requant(gradient[i]), −clip, clip).
+void tally_update_half_up_q16(
+    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
+    int32_t *master);
+
+/// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
+void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);
+
+/// Σ (values[i] >> right_shift)², arithmetic shift, modulo 2^64. right_shift 0…31.
+uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift);
+
+/// Σ values[i]².
+uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values);
+
+// ---- Zeroth order
+
+/// C[m][n] = Σ_k A[m][k]·P[n][k], P = B perturbed while it is loaded; B itself is not changed.
+///
+/// P[n][k] = B[n][k] + sigma·sign(e), e = first_element + n·row_elements + k; but P = B where
+/// |B[n][k]| + |sigma| > 127.
+/// - sigma −127…127 (negative for the second evaluation of an antithetic pair).
+void tally_perturb_dot_s8(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t sigma, uint32_t first_element, uint32_t row_elements,
+    const uint32_t key[2], const uint32_t counter[3], int32_t *C, ptrdiff_t ldc);
+
+// ---- Digest
+
+/// Runs SHA-256's compression (FIPS 180-4 §6.2.2) over `blocks` blocks of 64 bytes.
+///
+/// state holds H0…H7 as numbers. Uses the SHA instructions when the CPU has them and the level is
+/// not 0.
+void tally_sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

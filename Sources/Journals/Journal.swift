@@ -1,0 +1,175 @@
+public import Bytes
+public import Tensors
+
+/// Why bytes are not a whole journal, and where.
+public struct JournalError: Error, Equatable, Sendable {
+  public enum Code: UInt8, Sendable {
+    case notAJournal = 1
+    case unsupportedVersion
+    /// The file ends inside a record; everything before it is good.
+    case torn
+    case badRecord
+    case badOrder
+    /// A record does not follow from the one before it.
+    case chainBroken
+    case trailingBytes
+  }
+
+  public let code: Code
+  public let offset: Int
+  /// The step the record belongs to, if one has begun.
+  public let step: UInt32?
+
+  public init(_ code: Code, at offset: Int, step: UInt32? = nil) {
+    self.code = code
+    self.offset = offset
+    self.step = step
+  }
+}
+
+/// Reads a journal record by record, checking layout, order and chain (Formats/journal.md).
+public struct JournalReader {
+  public let bytes: View<UInt8>
+  /// Where the next record starts: everything before has been checked.
+  public private(set) var offset = 0
+  public private(set) var chain = Chain()
+  /// The last step record seen.
+  public private(set) var step: UInt32?
+  public private(set) var isEnded = false
+  private var hasBegun = false
+  private var epochIsDue = false
+
+  /// One record's place in the file.
+  public struct Record: Equatable, Sendable {
+    public let type: RecordType
+    public let payload: Int
+    public let byteCount: Int
+  }
+
+  /// Checks the file header.
+  public init(_ bytes: View<UInt8>) throws(JournalError) {
+    self.bytes = bytes
+    for index in 0..<min(8, bytes.count)
+    where bytes[index] != UInt8(truncatingIfNeeded: JournalFormat.magic >> UInt64(8 * index)) {
+      throw JournalError(.notAJournal, at: 0)
+    }
+    guard bytes.count >= JournalFormat.headerByteCount else {
+      throw JournalError(.torn, at: bytes.count)
+    }
+    guard u32(8) == UInt32(JournalFormat.version) | 1 << 16 else {
+      throw JournalError(.unsupportedVersion, at: 8)
+    }
+    guard u32(12) == 0 else { throw JournalError(.badRecord, at: 12) }
+    offset = JournalFormat.headerByteCount
+  }
+
+  public func u32(_ offset: Int) -> UInt32 {
+    UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
+      | UInt32(bytes[offset + 3]) << 24
+  }
+
+  public func i64(_ offset: Int) -> Int64 {
+    Int64(bitPattern: UInt64(u32(offset)) | UInt64(u32(offset + 4)) << 32)
+  }
+
+  /// The next record, or `nil` at the end of the file.
+  public mutating func next() throws(JournalError) -> Record? {
+    guard offset < bytes.count else { return nil }
+    func fail(_ code: JournalError.Code) -> JournalError {
+      JournalError(code, at: offset, step: step)
+    }
+    guard !isEnded else { throw fail(.trailingBytes) }
+    guard bytes.count - offset >= 4 else { throw fail(.torn) }
+    let frame = u32(offset)
+    guard let type = RecordType(rawValue: UInt8(truncatingIfNeeded: frame)) else {
+      throw fail(.badRecord)
+    }
+    let length = Int(truncatingIfNeeded: frame >> 8)
+    let total = 4 + length + (type.isChained ? JournalFormat.tagByteCount : 0)
+    guard bytes.count - offset >= total else { throw fail(.torn) }
+    let record = Record(type: type, payload: offset + 4, byteCount: length)
+    guard hasLegalLength(record), reservedAreZero(record) else { throw fail(.badRecord) }
+    // The step a broken record claims is still the best name for the place.
+    if type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload) { step = u32(record.payload) }
+    if type.isChained {
+      bytes.slice(record.payload, length).withRawSpan {
+        chain.extend(type.rawValue, $0, rest: RawSpan())
+      }
+      for index in 0..<JournalFormat.tagByteCount
+      where bytes[record.payload + length + index] != chain.head[index] {
+        throw fail(.chainBroken)
+      }
+    }
+    guard followsOrder(record) else { throw fail(.badOrder) }
+    offset += total
+    return record
+  }
+
+  private func hasLegalLength(_ record: Record) -> Bool {
+    switch record.type {
+    case .begin: record.byteCount > JournalFormat.beginByteCount
+    case .step, .epoch, .end: record.byteCount == 40
+    case .range: record.byteCount == 20
+    case .root: record.byteCount == 36
+    case .note: true
+    }
+  }
+
+  private func reservedAreZero(_ record: Record) -> Bool {
+    switch record.type {
+    case .begin: u32(record.payload + 108) == 0
+    case .step: u32(record.payload + 28) == 0
+    case .range: bytes[record.payload + 14] == 0 && bytes[record.payload + 15] == 0
+    case .epoch: u32(record.payload + 36) == 0
+    case .end: u32(record.payload + 4) == 0
+    case .root, .note: true
+    }
+  }
+
+  private mutating func followsOrder(_ record: Record) -> Bool {
+    let start = record.payload
+    switch record.type {
+    case .begin:
+      guard !hasBegun else { return false }
+      hasBegun = true
+      return true
+    case .note: return hasBegun
+    case .step: return hasBegun && step == u32(start)
+    case .range:
+      return hasBegun && u32(start) == (step ?? 0xFFFF_FFFF)
+    case .root: return step == u32(start)
+    case .epoch: return step != nil
+    case .end:
+      isEnded = true
+      return hasBegun && u32(start) == (step.map { $0 + 1 } ?? 0)
+    }
+  }
+}
+
+/// What the begin record of a journal binds.
+public struct JournalInputs {
+  public let modelDigest: Digest
+  public let dataDigest: Digest
+  public let validationDigest: Digest
+  public let sampleCount: UInt32
+  public let validationCount: UInt32
+  public let plannedSteps: UInt32
+  /// Canonical recipe bytes (Formats/recipe.md).
+  public let recipe: View<UInt8>
+
+  public init(_ record: JournalReader.Record, in reader: JournalReader) {
+    precondition(record.type == .begin, "inputs are in the begin record")
+    let start = record.payload
+    func digest(_ offset: Int) -> Digest {
+      reader.bytes.withRawSpan { Digest(reading: $0, at: start + offset) }
+    }
+    modelDigest = digest(0)
+    dataDigest = digest(32)
+    validationDigest = digest(64)
+    sampleCount = reader.u32(start + 96)
+    validationCount = reader.u32(start + 100)
+    plannedSteps = reader.u32(start + 104)
+    recipe = reader.bytes.slice(
+      start + JournalFormat.beginByteCount, record.byteCount - JournalFormat.beginByteCount)
+  }
+}

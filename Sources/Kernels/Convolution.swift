@@ -1,0 +1,358 @@
+public import Tensors
+
+// Index letters: r output row, c output column, o output channel, i input channel, u kernel row,
+// v kernel column, p position (row and column), k depth (u, v, i of one group).
+
+/// Shape of a convolution (SPEC 6.1); a fully connected operation is its 1 × 1 case (SPEC 6.2).
+///
+/// Forward, input gradient and weight gradient all become matrix products over *patches*: the window's
+/// values laid out contiguously. Each works on a range of rows or channels, so that the workspace can be
+/// as small as a board needs; the sums are the same whatever the range.
+public struct Convolution: Equatable, Sendable {
+  public let input: Shape
+  public let output: Shape
+  public let geometry: WindowGeometry
+  public let groups: Int
+
+  public init(input: Shape, output: Shape, geometry: WindowGeometry, groups: Int) {
+    self.input = input
+    self.output = output
+    self.geometry = geometry
+    self.groups = groups
+  }
+
+  public var inputsPerGroup: Int { input.channels / groups }
+  public var outputsPerGroup: Int { output.channels / groups }
+  /// K, the number of weights of one output channel.
+  public var depth: Int { geometry.area * inputsPerGroup }
+  /// K', the number of products in one input gradient (SPEC 8.3).
+  public var backwardDepth: Int { geometry.area * outputsPerGroup }
+  public var weightCount: Int { output.channels * depth }
+  /// Whether each output channel reads exactly its own input channel.
+  public var isDepthwise: Bool {
+    groups > 1 && groups == input.channels && groups == output.channels
+  }
+  /// Whether patches are the input itself, so that no copy is needed and samples join as rows.
+  public var isPointwise: Bool { geometry.isPointwise && groups == 1 }
+  /// Multiply-accumulates of one sample's forward pass.
+  public var multiplyCount: Int { output.positions * output.channels * depth }
+}
+
+// MARK: - Forward
+
+extension Convolution {
+  /// Bytes of workspace that `forward` needs for `rows` output rows.
+  public func forwardWorkspace(rows: Int) -> Int {
+    isPointwise || isDepthwise ? 0 : rows * output.width * depth
+  }
+
+  /// Accumulators of output rows `rows` of one sample, without bias or zero-point terms:
+  /// acc[p, o] = Σ w[o, k]·x[p, k], padding read as the zero point (SPEC 6.1).
+  ///
+  /// - Parameters:
+  ///   - x: int8 [height, width, channels] of one sample.
+  ///   - weights: int8 [outputs, depth].
+  ///   - padding: the input's zero point.
+  ///   - accumulators: int32 [rows·width, outputs].
+  public func forward(
+    _ x: View<Int8>, weights: View<Int8>, padding: Int8, rows: Range<Int>, workspace: View<Int8>,
+    into accumulators: View<Int32>
+  ) {
+    let positions = rows.count &* output.width
+    if isPointwise {
+      multiply(
+        rows: positions, columns: output.channels, depth: depth,
+        x.slice(rows.lowerBound &* input.width &* input.channels, positions &* depth),
+        aStride: depth, weights, bStride: depth, into: accumulators, cStride: output.channels,
+        accumulating: false)
+      return
+    }
+    if isDepthwise {
+      forwardDepthwise(x, weights: weights, padding: padding, rows: rows, into: accumulators)
+      return
+    }
+    for group in 0..<groups {
+      gatherPatches(x, padding: padding, rows: rows, group: group, into: workspace)
+      let first = group &* outputsPerGroup
+      multiply(
+        rows: positions, columns: outputsPerGroup, depth: depth, workspace, aStride: depth,
+        weights.slice(first &* depth, outputsPerGroup &* depth), bStride: depth,
+        into: accumulators.slice(first, accumulators.count &- first), cStride: output.channels,
+        accumulating: false)
+    }
+  }
+
+  /// Copies the windows of output rows `rows` into patches[p, u, v, i], `padding` outside the input.
+  func gatherPatches(
+    _ x: View<Int8>, padding: Int8, rows: Range<Int>, group: Int, into patches: View<Int8>
+  ) {
+    let channels = inputsPerGroup
+    let firstChannel = group &* channels
+    var target = 0
+    for r in rows {
+      for c in 0..<output.width {
+        for u in 0..<geometry.kernelHeight {
+          let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
+          let rowInside = row >= 0 && row < input.height
+          for v in 0..<geometry.kernelWidth {
+            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let patch = patches.slice(target, channels)
+            if rowInside && column >= 0 && column < input.width {
+              let start = (row &* input.width &+ column) &* input.channels &+ firstChannel
+              patch.copy(from: x.slice(start, channels))
+            } else {
+              patch.fill(padding)
+            }
+            target &+= channels
+          }
+        }
+      }
+    }
+  }
+
+  /// One channel in, one channel out: the patches would be K times the input for nothing.
+  private func forwardDepthwise(
+    _ x: View<Int8>, weights: View<Int8>, padding: Int8, rows: Range<Int>,
+    into accumulators: View<Int32>
+  ) {
+    let channels = output.channels
+    var target = 0
+    for r in rows {
+      for c in 0..<output.width {
+        let sums = accumulators.slice(target, channels)
+        sums.fill(0)
+        for u in 0..<geometry.kernelHeight {
+          let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
+          for v in 0..<geometry.kernelWidth {
+            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let tap = u &* geometry.kernelWidth &+ v
+            if row >= 0 && row < input.height && column >= 0 && column < input.width {
+              let values = x.slice((row &* input.width &+ column) &* channels, channels)
+              for o in 0..<channels {
+                sums[o] &+= Int32(weights[o &* depth &+ tap]) &* Int32(values[o])
+              }
+            } else {
+              for o in 0..<channels {
+                sums[o] &+= Int32(weights[o &* depth &+ tap]) &* Int32(padding)
+              }
+            }
+          }
+        }
+        target &+= channels
+      }
+    }
+  }
+}
+
+// MARK: - Input gradient
+
+extension Convolution {
+  /// Bytes of workspace that `inputGradient` needs for `rows` input rows, beside the turned weights.
+  public func inputGradientWorkspace(rows: Int) -> Int {
+    isPointwise || isDepthwise ? 0 : rows * input.width * backwardDepth
+  }
+
+  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read.
+  public func turnWeights(_ weights: View<Int8>, into turned: View<Int8>) {
+    let area = geometry.area
+    for group in 0..<groups {
+      for o in 0..<outputsPerGroup {
+        for tap in 0..<area {
+          for i in 0..<inputsPerGroup {
+            let channel = group &* inputsPerGroup &+ i
+            turned[(channel &* area &+ tap) &* outputsPerGroup &+ o] =
+              weights[((group &* outputsPerGroup &+ o) &* area &+ tap) &* inputsPerGroup &+ i]
+          }
+        }
+      }
+    }
+  }
+
+  /// dx[p, i] = Σ w[o, u, v, i]·g[…, o] for input rows `rows` of one sample (SPEC 6.1, backward).
+  ///
+  /// - Parameters:
+  ///   - g: int8 [height, width, outputs] of one sample, the gradient of the output.
+  ///   - turned: weights as `turnWeights` lays them out.
+  ///   - gradient: int32 [rows·width, inputs].
+  public func inputGradient(
+    _ g: View<Int8>, turned: View<Int8>, rows: Range<Int>, workspace: View<Int8>,
+    into gradient: View<Int32>
+  ) {
+    let positions = rows.count &* input.width
+    if isPointwise {
+      multiply(
+        rows: positions, columns: input.channels, depth: output.channels,
+        g.slice(rows.lowerBound &* output.width &* output.channels, positions &* output.channels),
+        aStride: output.channels, turned, bStride: output.channels, into: gradient,
+        cStride: input.channels, accumulating: false)
+      return
+    }
+    if isDepthwise {
+      inputGradientDepthwise(g, turned: turned, rows: rows, into: gradient)
+      return
+    }
+    for group in 0..<groups {
+      gatherGradientPatches(g, rows: rows, group: group, into: workspace)
+      let first = group &* inputsPerGroup
+      multiply(
+        rows: positions, columns: inputsPerGroup, depth: backwardDepth, workspace,
+        aStride: backwardDepth,
+        turned.slice(first &* backwardDepth, inputsPerGroup &* backwardDepth),
+        bStride: backwardDepth, into: gradient.slice(first, gradient.count &- first),
+        cStride: input.channels, accumulating: false)
+    }
+  }
+
+  /// The output position that kernel tap (u, v) joins to input position (row, column), if there is one.
+  @inline(__always)
+  private func outputPosition(row: Int, column: Int, u: Int, v: Int) -> Int? {
+    let y = row &+ geometry.padTop &- u &* geometry.dilationHeight
+    let x = column &+ geometry.padLeft &- v &* geometry.dilationWidth
+    guard y >= 0, x >= 0 else { return nil }
+    let r = y / geometry.strideHeight
+    let c = x / geometry.strideWidth
+    guard
+      r &* geometry.strideHeight == y, c &* geometry.strideWidth == x, r < output.height,
+      c < output.width
+    else { return nil }
+    return r &* output.width &+ c
+  }
+
+  /// patches[p, u, v, o] = the gradient that tap (u, v) brings to input position p, 0 where none does.
+  private func gatherGradientPatches(
+    _ g: View<Int8>, rows: Range<Int>, group: Int, into patches: View<Int8>
+  ) {
+    let channels = outputsPerGroup
+    let firstChannel = group &* channels
+    var target = 0
+    for row in rows {
+      for column in 0..<input.width {
+        for u in 0..<geometry.kernelHeight {
+          for v in 0..<geometry.kernelWidth {
+            let patch = patches.slice(target, channels)
+            if let position = outputPosition(row: row, column: column, u: u, v: v) {
+              patch.copy(from: g.slice(position &* output.channels &+ firstChannel, channels))
+            } else {
+              patch.fill(0)
+            }
+            target &+= channels
+          }
+        }
+      }
+    }
+  }
+
+  private func inputGradientDepthwise(
+    _ g: View<Int8>, turned: View<Int8>, rows: Range<Int>, into gradient: View<Int32>
+  ) {
+    let channels = input.channels
+    let area = geometry.area
+    var target = 0
+    for row in rows {
+      for column in 0..<input.width {
+        let sums = gradient.slice(target, channels)
+        sums.fill(0)
+        for u in 0..<geometry.kernelHeight {
+          for v in 0..<geometry.kernelWidth {
+            guard let position = outputPosition(row: row, column: column, u: u, v: v) else {
+              continue
+            }
+            let tap = u &* geometry.kernelWidth &+ v
+            let values = g.slice(position &* channels, channels)
+            for i in 0..<channels {
+              sums[i] &+= Int32(turned[i &* area &+ tap]) &* Int32(values[i])
+            }
+          }
+        }
+        target &+= channels
+      }
+    }
+  }
+}
+
+// MARK: - Parameter gradients
+
+extension Convolution {
+  /// Bytes of workspace that `weightGradient` needs for `channels` output channels of one group and
+  /// `rows` output rows: patches, their transpose, and the turned gradient.
+  public func weightGradientWorkspace(channels: Int, rows: Int) -> Int {
+    isDepthwise ? 0 : rows * output.width * (2 * depth + channels)
+  }
+
+  /// dw[o, k] += Σ x·g over output rows `rows` of one sample, for output channels `channels` of one
+  /// group, without the zero-point term Z·Σg (SPEC 6.1, backward).
+  ///
+  /// - Parameters:
+  ///   - channels: output channels, all of one group (any range for a depthwise convolution).
+  ///   - gradient: int32 [channels, depth], added to.
+  public func weightGradient(
+    _ x: View<Int8>, _ g: View<Int8>, padding: Int8, channels: Range<Int>, rows: Range<Int>,
+    workspace: View<Int8>, into gradient: View<Int32>
+  ) {
+    if isDepthwise {
+      weightGradientDepthwise(x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+      return
+    }
+    let positions = rows.count &* output.width
+    let group = channels.lowerBound / outputsPerGroup
+    let turnedPatches = workspace.slice(0, positions &* depth)
+    let turnedGradient = workspace.slice(positions &* depth, positions &* channels.count)
+    let patches: View<Int8>
+    if isPointwise {
+      patches = x.slice(rows.lowerBound &* input.width &* depth, positions &* depth)
+    } else {
+      patches = workspace.slice(positions &* (depth &+ channels.count), positions &* depth)
+      gatherPatches(x, padding: padding, rows: rows, group: group, into: patches)
+    }
+    transpose(
+      rows: positions, columns: depth, patches, stride: depth, into: turnedPatches,
+      targetStride: positions)
+    let firstRow = rows.lowerBound &* output.width &* output.channels &+ channels.lowerBound
+    transpose(
+      rows: positions, columns: channels.count, g.slice(firstRow, g.count &- firstRow),
+      stride: output.channels, into: turnedGradient, targetStride: positions)
+    multiply(
+      rows: channels.count, columns: depth, depth: positions, turnedGradient, aStride: positions,
+      turnedPatches, bStride: positions, into: gradient, cStride: depth, accumulating: true)
+  }
+
+  private func weightGradientDepthwise(
+    _ x: View<Int8>, _ g: View<Int8>, padding: Int8, channels: Range<Int>, rows: Range<Int>,
+    into gradient: View<Int32>
+  ) {
+    let stride = output.channels
+    for r in rows {
+      for c in 0..<output.width {
+        let values = g.slice((r &* output.width &+ c) &* stride, stride)
+        for u in 0..<geometry.kernelHeight {
+          let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
+          for v in 0..<geometry.kernelWidth {
+            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let tap = u &* geometry.kernelWidth &+ v
+            let inside = row >= 0 && row < input.height && column >= 0 && column < input.width
+            let start = (row &* input.width &+ column) &* stride
+            for o in channels {
+              let value = inside ? x[start &+ o] : padding
+              gradient[(o &- channels.lowerBound) &* depth &+ tap] &+=
+                Int32(value) &* Int32(values[o])
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// db[o] += Σ g over the positions of one sample.
+  public func biasGradient(_ g: View<Int8>, into gradient: View<Int32>) {
+    sumRows(g, rows: output.positions, columns: output.channels, into: gradient)
+  }
+}
+
+/// sums[c] += Σᵣ values[r, c].
+@inlinable
+public func sumRows(_ values: View<Int8>, rows: Int, columns: Int, into sums: View<Int32>) {
+  for r in 0..<rows {
+    let row = values.slice(r &* columns, columns)
+    for c in 0..<columns { sums[c] &+= Int32(row[c]) }
+  }
+}

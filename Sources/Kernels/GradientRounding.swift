@@ -1,0 +1,86 @@
+public import CounterRandom
+public import FixedPoint
+public import Tensors
+
+// How int32 gradient accumulators become int8 gradients (SPEC 8.4): mask, common exponent, stochastic
+// rounding. The two passes are separate so that a board can compute accumulators twice instead of
+// keeping them.
+
+/// The largest |v|, at most 2³¹.
+@inlinable
+public func largestMagnitude(_ values: View<Int32>) -> UInt32 {
+  var largest: UInt32 = 0
+  for index in 0..<values.count { largest = max(largest, values[index].magnitude) }
+  return largest
+}
+
+/// Sets accumulators to 0 where the sample's mask has a 0. `first` is the sample's element that
+/// accumulator 0 belongs to.
+@inlinable
+public func apply(mask: View<UInt8>, to gradient: View<Int32>, first: Int) {
+  for index in 0..<gradient.count {
+    let bit = first &+ index
+    if mask[bit &>> 3] &>> UInt8(truncatingIfNeeded: bit & 7) & 1 == 0 { gradient[index] = 0 }
+  }
+}
+
+/// The shift that brings accumulators of magnitude up to `largest` into 8 bits.
+@inlinable
+public func gradientShift(_ largest: UInt32) -> Int32 { max(0, bitLength(largest) &- 7) }
+
+/// g = clamp(SR(dx, shift), ±127).
+///
+/// - Parameter first: the element of the micro-batch that accumulator 0 belongs to; it names the lane.
+@inlinable
+public func roundGradient(
+  _ accumulators: View<Int32>, shift: Int32, _ stream: RandomStream, first: Int,
+  into gradient: View<Int8>
+) {
+  if shift == 0 {
+    for index in 0..<accumulators.count {
+      gradient[index] = Int8(truncatingIfNeeded: min(max(accumulators[index], -127), 127))
+    }
+    return
+  }
+  var lanes = RoundingLanes(stream, startingAt: UInt32(truncatingIfNeeded: first))
+  for index in 0..<accumulators.count {
+    let rounded = shiftedStochastically(accumulators[index], by: shift, bits: lanes.next())
+    gradient[index] = Int8(truncatingIfNeeded: min(max(rounded, -127), 127))
+  }
+}
+
+/// target = g where the sample's mask has a 1 (or there is none), else 0: a gradient that passes an
+/// operation unchanged.
+/// - Returns: the largest magnitude.
+@inlinable
+public func pass(_ g: View<Int8>, mask: View<UInt8>?, into target: View<Int8>) -> UInt32 {
+  var largest: UInt32 = 0
+  for index in 0..<g.count {
+    let isInside = mask.map { $0[index &>> 3] &>> UInt8(truncatingIfNeeded: index & 7) & 1 != 0 }
+    let value = isInside ?? true ? g[index] : 0
+    target[index] = value
+    largest = max(largest, UInt32(value.magnitude))
+  }
+  return largest
+}
+
+/// ĝ = clamp(SR(g·ρ_c, 15), ±127): brings per-channel weight Scales to the largest (SPEC 6.1, backward).
+///
+/// - Parameters:
+///   - ratios: int32 per channel, Q15, at most 2¹⁵.
+///   - first: the element of the micro-batch that g[0] is.
+@inlinable
+public func foldChannels(
+  _ g: View<Int8>, ratios: View<Int32>, _ stream: RandomStream, first: Int, into folded: View<Int8>
+) {
+  var lanes = RoundingLanes(stream, startingAt: UInt32(truncatingIfNeeded: first))
+  let channels = ratios.count
+  var channel = 0
+  for index in 0..<g.count {
+    let rounded = shiftedStochastically(
+      Int32(g[index]) &* ratios[channel], by: 15, bits: lanes.next())
+    folded[index] = Int8(truncatingIfNeeded: min(max(rounded, -127), 127))
+    channel &+= 1
+    if channel == channels { channel = 0 }
+  }
+}

@@ -1,0 +1,169 @@
+public import FixedPoint
+public import Tensors
+
+// Index letters: r output row, c output column, u kernel row, v kernel column, i channel.
+
+/// Shape of a pooling operation (SPEC 6.3, 6.4).
+public struct Pooling: Equatable, Sendable {
+  public let input: Shape
+  public let output: Shape
+  public let geometry: WindowGeometry
+  /// Average pooling divides by the whole window even where it overlaps the padding.
+  public let countsPadding: Bool
+
+  public init(input: Shape, output: Shape, geometry: WindowGeometry, countsPadding: Bool = false) {
+    self.input = input
+    self.output = output
+    self.geometry = geometry
+    self.countsPadding = countsPadding
+  }
+
+  /// Calls `body` with the element index of channel 0 for each input position under window (r, c), in
+  /// order of kernel row, then kernel column.
+  @inline(__always)
+  func forEachInside(row r: Int, column c: Int, _ body: (_ element: Int) -> Void) {
+    for u in 0..<geometry.kernelHeight {
+      let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
+      guard row >= 0 && row < input.height else { continue }
+      for v in 0..<geometry.kernelWidth {
+        let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+        guard column >= 0 && column < input.width else { continue }
+        body((row &* input.width &+ column) &* input.channels)
+      }
+    }
+  }
+
+  /// Number of input positions that window (r, c) is divided by.
+  func divisor(row r: Int, column c: Int) -> Int {
+    if countsPadding { return geometry.area }
+    var count = 0
+    forEachInside(row: r, column: c) { _ in count &+= 1 }
+    return count
+  }
+
+  /// The divisor of every window, or `nil` if they differ.
+  public var commonDivisor: Int? {
+    let first = divisor(row: 0, column: 0)
+    for r in 0..<output.height {
+      for c in 0..<output.width where divisor(row: r, column: c) != first { return nil }
+    }
+    return first
+  }
+
+  /// Whether every window holds an input position.
+  public var everyWindowHasInput: Bool {
+    for r in 0..<output.height {
+      for c in 0..<output.width {
+        var count = 0
+        forEachInside(row: r, column: c) { _ in count &+= 1 }
+        if count == 0 { return false }
+      }
+    }
+    return true
+  }
+}
+
+// MARK: - Max pooling
+
+extension Pooling {
+  /// y = the largest x in the window (SPEC 6.3), one sample.
+  public func max(_ x: View<Int8>, into y: View<Int8>) {
+    var target = 0
+    for r in 0..<output.height {
+      for c in 0..<output.width {
+        let largest = y.slice(target, output.channels)
+        largest.fill(-128)
+        forEachInside(row: r, column: c) { element in
+          let values = x.slice(element, input.channels)
+          for i in 0..<input.channels where values[i] > largest[i] { largest[i] = values[i] }
+        }
+        target &+= output.channels
+      }
+    }
+  }
+
+  /// dx[first position of the maximum] += g (SPEC 6.3, backward), one sample.
+  ///
+  /// - Parameter gradient: int32 of the input's count; overwritten.
+  public func maxGradient(_ x: View<Int8>, _ g: View<Int8>, into gradient: View<Int32>) {
+    gradient.fill(0)
+    var source = 0
+    for r in 0..<output.height {
+      for c in 0..<output.width {
+        for i in 0..<output.channels {
+          var best = -1
+          var largest = Int32(-129)
+          forEachInside(row: r, column: c) { element in
+            // Strictly greater: a tie goes to the first position.
+            if Int32(x[element &+ i]) > largest {
+              largest = Int32(x[element &+ i])
+              best = element &+ i
+            }
+          }
+          gradient[best] &+= Int32(g[source &+ i])
+        }
+        source &+= output.channels
+      }
+    }
+  }
+}
+
+// MARK: - Average pooling
+
+extension Pooling {
+  /// y = place(requant(Σ x̂, S_x / (S_y·n))) (SPEC 6.4), one sample.
+  public func average(
+    _ x: View<Int8>, from inputQuantization: Quantization, _ outputQuantization: Quantization,
+    into y: View<Int8>
+  ) {
+    var target = 0
+    var lastDivisor = -1
+    var multiplier = Multiplier(.zero)
+    for r in 0..<output.height {
+      for c in 0..<output.width {
+        let n = divisor(row: r, column: c)
+        if n != lastDivisor {
+          lastDivisor = n
+          multiplier = Multiplier(
+            inputQuantization.scale
+              / (outputQuantization.scale * Scale(UInt64(truncatingIfNeeded: n))))
+        }
+        for i in 0..<output.channels {
+          var sum: Int32 = 0
+          forEachInside(row: r, column: c) { element in
+            sum &+= Int32(x[element &+ i]) &- inputQuantization.zeroPoint
+          }
+          place(
+            multiplier.requantize(sum), target &+ i, outputQuantization, into: y, mask: nil)
+        }
+        target &+= output.channels
+      }
+    }
+  }
+
+  /// Scale of `averageGradient` for an output gradient of Scale `scale`.
+  public func averageGradientScale(_ scale: Scale, commonDivisor: Int?) -> Scale {
+    scale / Scale(UInt64(truncatingIfNeeded: commonDivisor ?? 64 &* geometry.area))
+  }
+
+  /// dx = Σ g of the windows over a position, weighted where their divisors differ (SPEC 6.4, backward).
+  public func averageGradient(_ g: View<Int8>, commonDivisor: Int?, into gradient: View<Int32>) {
+    gradient.fill(0)
+    var source = 0
+    for r in 0..<output.height {
+      for c in 0..<output.width {
+        var weight: Int32 = 1
+        if commonDivisor == nil {
+          let n = divisor(row: r, column: c)
+          weight = Int32(truncatingIfNeeded: (128 &* geometry.area &+ n) / (2 &* n))
+        }
+        forEachInside(row: r, column: c) { element in
+          for i in 0..<output.channels {
+            gradient[element &+ i] &+= Int32(g[source &+ i]) &* weight
+          }
+        }
+        source &+= output.channels
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+public import CounterRandom
+public import FixedPoint
+public import Tensors
+
+// The last step of training: gradients become changes of parameters (SPEC 8.6, 8.7).
+
+/// D = clamp(requantSR(dw, U), ±limit) for each element, added to `pending` or taken from a master.
+///
+/// - Parameters:
+///   - gradient: int32 accumulators of one output channel or several.
+///   - first: the element of the weight tensor that gradient[0] is; it names the lane.
+///   - limit: the clip in Q16 LSB.
+///   - target: velocities (added to) or masters (subtracted from), int32.
+/// - Returns: how many contributions the clip changed.
+@inlinable
+public func contribute(
+  _ gradient: View<Int32>, _ multiplier: Multiplier, _ stream: RandomStream, first: Int,
+  limit: Int32, subtracting: Bool, into target: View<Int32>
+) -> Int {
+  var lanes = RoundingLanes(stream, startingAt: UInt32(truncatingIfNeeded: first))
+  var clipped = 0
+  for index in 0..<gradient.count {
+    let update = multiplier.requantizeStochastically(gradient[index], bits: lanes.next())
+    let bounded = min(max(update, -limit), limit)
+    if bounded != update { clipped &+= 1 }
+    target[index] = subtracting ? target[index] &- bounded : target[index] &+ bounded
+  }
+  return clipped
+}
+
+/// Largest magnitude of a master or of a velocity (SPEC 8.7).
+public enum UpdateLimit {
+  /// ±127 LSB in Q16.
+  @inlinable public static var master: Int32 { 127 &<< 16 }
+  @inlinable public static var velocity: Int32 { 1 &<< 28 }
+  @inlinable public static var bias: Int32 { 25_000_000 }
+}
+
+/// A ← clamp(A), w = (A + ½) ≫ 16.
+@inlinable
+public func refresh(masters: View<Int32>, into weights: View<Int8>) {
+  let limit = UpdateLimit.master
+  for index in 0..<masters.count {
+    let master = min(max(masters[index], -limit), limit)
+    masters[index] = master
+    weights[index] = Int8(truncatingIfNeeded: (master &+ (1 &<< 15)) &>> 16)
+  }
+}
+
+/// v ← clamp(v), A ← A − v, before `refresh`.
+@inlinable
+public func subtract(velocities: View<Int32>, from values: View<Int32>, limit: Int32) {
+  for index in 0..<values.count {
+    let velocity = min(max(velocities[index], -UpdateLimit.velocity), UpdateLimit.velocity)
+    velocities[index] = velocity
+    values[index] = min(max(values[index] &- velocity, -limit), limit)
+  }
+}
+
+/// w ← clamp(w − SR(v, 16), ±127), for weights without masters.
+@inlinable
+public func subtractStochastically(
+  velocities: View<Int32>, from weights: View<Int8>, _ stream: RandomStream
+) {
+  var lanes = RoundingLanes(stream, startingAt: 0)
+  for index in 0..<weights.count {
+    let velocity = min(max(velocities[index], -UpdateLimit.velocity), UpdateLimit.velocity)
+    velocities[index] = velocity
+    let step = shiftedStochastically(velocity, by: 16, bits: lanes.next())
+    weights[index] = Int8(truncatingIfNeeded: min(max(Int32(weights[index]) &- step, -127), 127))
+  }
+}
+
+/// v ← trunc0(v·μ / 2¹⁵): towards zero, since half up would make every |v| ≤ 4 a fixed point.
+@inlinable
+public func decay(velocities: View<Int32>, momentum: Int32) {
+  if momentum == 0 {
+    velocities.fill(0)
+    return
+  }
+  for index in 0..<velocities.count {
+    let product = Int64(velocities[index]) &* Int64(momentum)
+    velocities[index] = Int32(truncatingIfNeeded: product / (1 &<< 15))
+  }
+}
+
+/// Σ v², exact up to 2³² values (SPEC 8.6).
+///
+/// High and low halves of the squares are summed apart, so no lane can overflow.
+public struct SquareSum: Sendable {
+  private var low: UInt64 = 0
+  private var high: UInt64 = 0
+
+  public init() {}
+
+  public mutating func add(_ values: View<Int32>) {
+    for index in 0..<values.count {
+      let magnitude = UInt64(values[index].magnitude)
+      add(magnitude &* magnitude)
+    }
+  }
+
+  /// Adds a square below 2⁶⁴.
+  public mutating func add(_ square: UInt64) {
+    low &+= square & 0xFFFF_FFFF
+    high &+= square &>> 32
+  }
+
+  public var isZero: Bool { low == 0 && high == 0 }
+
+  /// fromInteger of the sum (SPEC 3.2).
+  public var scale: Scale {
+    // value = high·2³² + low; its halves of 64 bits:
+    let (lower, carry) = (high &<< 32).addingReportingOverflow(low)
+    let upper = (high &>> 32) &+ (carry ? 1 : 0)
+    if upper == 0 { return Scale(lower) }
+    // Rounding looks at one bit below the mantissa, so bits far below may be dropped first.
+    let excess = 64 - upper.leadingZeroBitCount
+    let top = excess == 64 ? upper : upper << (64 - excess) | lower >> excess
+    return Scale(top).multiplied(byPowerOfTwo: Int32(truncatingIfNeeded: excess))
+  }
+}
+
+/// Σ w².
+@inlinable
+public func sumOfSquares(_ weights: View<Int8>) -> UInt64 {
+  var sum: UInt64 = 0
+  for index in 0..<weights.count {
+    let value = Int32(weights[index])
+    sum &+= UInt64(truncatingIfNeeded: value &* value)
+  }
+  return sum
+}

@@ -1,0 +1,198 @@
+import Kernels
+public import Tensors
+
+/// Which parameters of a node training changes: one byte per node of a recipe (Formats/recipe.md).
+public struct UpdateSet: OptionSet, Sendable {
+  public let rawValue: UInt8
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  public static var weights: UpdateSet { UpdateSet(rawValue: 1) }
+  public static var biases: UpdateSet { UpdateSet(rawValue: 2) }
+}
+
+/// What a session is to do; with the network it determines the memory to the byte.
+public struct SessionRequest {
+  /// Largest number of samples in one pass (a micro-batch).
+  public var samples: Int
+  /// `compact` trades time for memory: convolutions run row by row and gradients are computed twice
+  /// instead of being kept. Results do not depend on it (SPEC 11).
+  public var isCompact: Bool
+  /// `nil` for inference.
+  public var training: TrainingNeeds?
+
+  /// T and K' of SPEC 8.3.
+  static var largestPositionCount: Int { 66_311 }
+  static var largestBackwardDepth: Int { 133_140 }
+
+  /// What training needs to keep.
+  public struct TrainingNeeds {
+    /// One update set per node, every 8 bytes, as in a recipe.
+    public let updates: View<UInt8>
+    public let hasMasters: Bool
+    public let hasMomentum: Bool
+    public let tracksRanges: Bool
+    /// Gradient norms decide the step, so a weight gradient must be seen whole before it is used.
+    public let needsNorms: Bool
+
+    public init(
+      updates: View<UInt8>, hasMasters: Bool, hasMomentum: Bool, tracksRanges: Bool,
+      needsNorms: Bool
+    ) {
+      self.updates = updates
+      self.hasMasters = hasMasters
+      self.hasMomentum = hasMomentum
+      self.tracksRanges = tracksRanges
+      self.needsNorms = needsNorms
+    }
+
+    public func update(ofNode index: Int) -> UpdateSet { UpdateSet(rawValue: updates[8 &* index]) }
+  }
+
+  public init(samples: Int, isCompact: Bool = false, training: TrainingNeeds? = nil) {
+    self.samples = samples
+    self.isCompact = isCompact
+    self.training = training
+  }
+}
+
+/// What a buffer is for. A row of buffers belongs to each tensor: row 0 to the input, row i + 1 to node
+/// i and its output.
+public enum BufferPurpose: Int, Sendable, CaseIterable {
+  case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
+  case biasVelocities, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
+  case backwardWorkspace, sessionTable
+}
+
+/// Where every buffer of a session lies in its arena, computed before the first byte is used.
+///
+/// Buffers live from one time to another: node i runs forward at time i and backward at time 2N − i,
+/// the loss at time N, updates apply at 2N + 1. Buffers whose times do not meet share memory: the
+/// largest is placed first, each at the lowest place where nothing that lives at the same time is.
+public struct MemoryPlan {
+  /// One buffer. `offset` counts from the start of the arena.
+  public struct Entry: BitwiseCopyable, Sendable {
+    public var row: Int32
+    public var purpose: Int32
+    public var byteCount: Int32
+    public var start: Int32
+    public var end: Int32
+    public var offset: Int32
+  }
+
+  public let entries: View<Entry>
+  public private(set) var count = 0
+  /// Bytes of the arena a session needs.
+  public private(set) var byteCount = 0
+  /// The largest sum of buffers that live at one time: no plan can do with less.
+  public private(set) var lowerBound = 0
+
+  /// Most entries a plan of `nodeCount` nodes can have: how much memory to hand to `init`.
+  public static func largestEntryCount(nodeCount: Int) -> Int {
+    // One byte per tensor for the gradient path, at the end of the memory.
+    let pathEntries =
+      (nodeCount + MemoryLayout<Entry>.stride) / MemoryLayout<Entry>.stride + 1
+    return (nodeCount + 1) * BufferPurpose.allCases.count + pathEntries
+  }
+
+  /// Bytes of the session's own table: an offset per row and purpose, the tensors' Scales, and a row of
+  /// counters (SessionTable).
+  static func tableByteCount(nodeCount: Int) -> Int {
+    SessionTable.byteCount(tensorCount: nodeCount + 1)
+  }
+
+  /// Plans `request` for `network`.
+  ///
+  /// - Parameter entries: memory for the plan itself, at least `largestEntryCount(nodeCount:)`.
+  /// - Throws: `MemoryPlanError` if a SPEC 8.3 bound is broken or the arena would pass 2³¹ bytes.
+  public init(
+    _ network: Network, _ request: SessionRequest, entries: View<Entry>
+  ) throws(MemoryPlanError) {
+    let most = (network.nodeCount + 1) * BufferPurpose.allCases.count
+    precondition(
+      entries.count >= MemoryPlan.largestEntryCount(nodeCount: network.nodeCount),
+      "the plan's memory is too small")
+    self.entries = entries.slice(0, most)
+    let path = GradientPath(
+      network, request.training,
+      memory: entries.slice(most, entries.count - most).bytes.slice(0, network.tensorCount))
+    var builder = BufferList(
+      network: network, request: request, entries: self.entries, path: path)
+    try builder.addAll()
+    count = builder.count
+    try place()
+  }
+
+  /// The buffer of a row and purpose, if the plan has it.
+  public func entry(row: Int, _ purpose: BufferPurpose) -> Entry? {
+    for index in 0..<count {
+      let entry = entries[index]
+      if Int(entry.row) == row && Int(entry.purpose) == purpose.rawValue { return entry }
+    }
+    return nil
+  }
+
+  private mutating func place() throws(MemoryPlanError) {
+    for index in 0..<count { entries[index].offset = -1 }
+    for _ in 0..<count {
+      let next = largestUnplaced()
+      var entry = entries[next]
+      var offset = 0
+      // Move up past every buffer in the way until nothing is; each pass moves past at least one.
+      var isFree = false
+      while !isFree {
+        isFree = true
+        for other in 0..<count {
+          let placed = entries[other]
+          guard placed.offset >= 0, placed.start <= entry.end, entry.start <= placed.end else {
+            continue
+          }
+          let placedEnd = Int(placed.offset) + Arena.aligned(Int(placed.byteCount))
+          if Int(placed.offset) < offset + Int(entry.byteCount) && offset < placedEnd {
+            offset = placedEnd
+            isFree = false
+          }
+        }
+      }
+      // In 64 bits: on a 32-bit board the sum itself could leave the range.
+      let end64 = Int64(offset) + Int64(Arena.aligned(Int(entry.byteCount)))
+      guard let end = Int32(exactly: end64).map({ Int($0) }) else { throw .arenaTooLarge }
+      entry.offset = Int32(truncatingIfNeeded: offset)
+      entries[next] = entry
+      byteCount = max(byteCount, end)
+    }
+    for index in 0..<count {
+      // Some buffer starts at the busiest time.
+      let time = entries[index].start
+      var sum = 0
+      for other in 0..<count where entries[other].start <= time && entries[other].end >= time {
+        sum += Arena.aligned(Int(entries[other].byteCount))
+      }
+      lowerBound = max(lowerBound, sum)
+    }
+  }
+
+  /// Longest life first, then size: buffers that live for the whole run pack the bottom without gaps.
+  private func largestUnplaced() -> Int {
+    var best = -1
+    for index in 0..<count where entries[index].offset < 0 {
+      guard best >= 0 else {
+        best = index
+        continue
+      }
+      let (a, b) = (entries[index], entries[best])
+      let (aIsPersistent, bIsPersistent) = (isPersistent(a), isPersistent(b))
+      if aIsPersistent != bIsPersistent ? aIsPersistent : a.byteCount > b.byteCount { best = index }
+    }
+    return best
+  }
+
+  private func isPersistent(_ entry: Entry) -> Bool { entry.end == Int32.max }
+}
+
+/// Why a session cannot be planned.
+public enum MemoryPlanError: Error, Equatable, Sendable {
+  /// T of SPEC 8.3: too many positions in a micro-batch for a 32-bit weight gradient.
+  case microBatchTooLarge(node: Int, largest: Int)
+  /// K' of SPEC 8.3.
+  case inputGradientTooDeep(node: Int)
+  case arenaTooLarge
+}

@@ -1,0 +1,150 @@
+public import FixedPoint
+import Kernels
+public import Tensors
+
+/// A validated network, read in place from the bytes of a model file (Formats/model.md).
+///
+/// Having one is evidence: `ModelFormat` has checked every field, shape, bound and digest, so nothing
+/// here checks again. Nodes are decoded from their records when asked for; nothing is copied.
+/// The bytes must outlive every copy of this value.
+@safe
+public struct Network {
+  /// Where the parts of a model file lie, in bytes from its start.
+  public struct Sections: Equatable, Sendable {
+    public var nodeCount = 0
+    public var nodes = 0
+    public var weights = 0
+    public var weightCount = 0
+    public var biases = 0
+    public var biasCount = 0
+    public var scales = 0
+    public var scaleCount = 0
+    public var tables = 0
+    public var tableCount = 0
+    public var maps = 0
+    public var mapCount = 0
+    public var names = 0
+    public var nameByteCount = 0
+    public var classes = 0
+    public var classCount = 0
+    public var classByteCount = 0
+
+    public init() {}
+  }
+
+  let base: UnsafeRawPointer
+  public let byteCount: Int
+  public let sections: Sections
+  public let inputShape: Shape
+  public let inputQuantization: Quantization
+  /// The range tracker may move this model's Scales (flag bit 0).
+  public let isInitialized: Bool
+  /// Data arrive with channels before rows (flag bit 1).
+  public let readsChannelsFirst: Bool
+
+  /// - Precondition: the bytes at `base` have been validated and outlive the network.
+  package init(
+    base: UnsafeRawPointer, byteCount: Int, sections: Sections, inputShape: Shape,
+    inputQuantization: Quantization, isInitialized: Bool, readsChannelsFirst: Bool
+  ) {
+    // The validator hands over the memory it has just checked.
+    unsafe self.base = unsafe base
+    self.byteCount = byteCount
+    self.sections = sections
+    self.inputShape = inputShape
+    self.inputQuantization = inputQuantization
+    self.isInitialized = isInitialized
+    self.readsChannelsFirst = readsChannelsFirst
+  }
+
+  public var nodeCount: Int { sections.nodeCount }
+  /// Tensors are the input and one output per node.
+  public var tensorCount: Int { nodeCount + 1 }
+
+  /// A row of the file's memory.
+  public func view<Element: BitwiseCopyable>(
+    _ offset: Int, _ count: Int, of type: Element.Type
+  ) -> View<Element> {
+    precondition(
+      offset >= 0 && offset + count * MemoryLayout<Element>.stride <= byteCount,
+      "a view outside the model")
+    // Bounds checked above; sections are aligned to 64 bytes.
+    return unsafe View(base: base, offset: offset, count: count)
+  }
+
+  /// The whole file.
+  public var bytes: View<UInt8> { view(0, byteCount, of: UInt8.self) }
+
+  /// The record of node `index`, 128 bytes.
+  package func record(_ index: Int) -> NodeRecord {
+    NodeRecord(view(sections.nodes + index * NodeRecord.byteCount, NodeRecord.byteCount, of: UInt8.self))
+  }
+
+  /// Node `index`, 0..<nodeCount.
+  public func node(_ index: Int) -> Node {
+    let record = record(index)
+    return record.node(
+      input: shape(ofTensor: record.firstInput),
+      secondInput: record.secondInput.map { shape(ofTensor: $0) })
+  }
+
+  /// The shape of tensor `index`, 0..<tensorCount.
+  public func shape(ofTensor index: Int) -> Shape {
+    index == 0 ? inputShape : record(index - 1).outputShape
+  }
+
+  /// The quantization of tensor `index` as the file states it.
+  public func quantization(ofTensor index: Int) -> Quantization {
+    index == 0 ? inputQuantization : record(index - 1).quantization
+  }
+
+  public func weights(of node: Node) -> View<Int8> {
+    view(sections.weights + node.firstWeight, node.operation.weighted?.weightCount ?? 0, of: Int8.self)
+  }
+
+  public func biases(of node: Node) -> View<Int32> {
+    view(
+      sections.biases + 4 * node.firstBias, node.operation.weighted?.output.channels ?? 0,
+      of: Int32.self)
+  }
+
+  /// Weight Scale number `channel` of a weighted node.
+  public func weightScale(of node: Node, _ channel: Int) -> Scale {
+    let pair = view(sections.scales + 8 * (node.firstScale + channel), 2, of: Int32.self)
+    return storedScale(pair[0], pair[1])
+  }
+
+  /// The 256 values and 256 slopes (Q12) of a table node.
+  public func table(of node: Node) -> (values: View<Int8>, slopes: View<Int16>) {
+    let start = sections.tables + 768 * node.tableIndex
+    return (view(start, 256, of: Int8.self), view(start + 256, 256, of: Int16.self))
+  }
+
+  /// The UTF-8 bytes of a node's name.
+  public func name(of node: Node) -> View<UInt8> {
+    view(sections.names + node.nameOffset, node.nameByteCount, of: UInt8.self)
+  }
+
+  /// Entry `index` of the input maps (SPEC 5.4): ±A and B in Q32.
+  public func inputMap(_ index: Int) -> (scale: Scale, isNegative: Bool, offset: Int64) {
+    let fields = view(sections.maps + 24 * index, 4, of: Int32.self)
+    let offset = view(sections.maps + 24 * index + 16, 1, of: Int64.self)
+    return (storedScale(fields[0], fields[1]), fields[2] == 1, offset[0])
+  }
+
+  /// The last node with weights, or −1: the one the head's learning rate is for.
+  package var lastWeightedNode: Int {
+    for index in stride(from: nodeCount - 1, through: 0, by: -1)
+    where node(index).operation.weighted != nil { return index }
+    return -1
+  }
+
+  /// Number of values the head gives per sample.
+  public var outputCount: Int { shape(ofTensor: nodeCount).count }
+}
+
+/// A Scale that validation has already accepted, or that arithmetic has made.
+@inline(__always)
+func storedScale(_ mantissa: Int32, _ exponent: Int32) -> Scale {
+  Scale(restoring: mantissa, exponent: exponent)
+}

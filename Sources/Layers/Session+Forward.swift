@@ -1,0 +1,224 @@
+public import FixedPoint
+package import Kernels
+public import Tensors
+
+extension Session {
+  /// int8 [samples, height, width, channels]: fill this before `forward` (SPEC 5.4).
+  public var input: View<Int8> { activation(0) }
+
+  /// Runs all nodes on the first `samples` samples (SPEC 6).
+  ///
+  /// - Parameter observing: counts the values of tracked tensors for the range tracker (SPEC 8.9).
+  public func forward(samples: Int, observing: Bool = false) {
+    precondition(samples >= 1 && samples <= request.samples, "more samples than planned")
+    for index in 0..<network.nodeCount { run(index, samples: samples, observing: observing) }
+  }
+
+  /// Runs node `index`.
+  package func run(_ index: Int, samples: Int, observing: Bool = false) {
+    if observing, let histogram = histogram(index + 1) {
+      observe(index, samples: samples, into: histogram)
+    }
+    let node = network.node(index)
+    let output = quantization(index + 1)
+    switch node.operation {
+    case .convolution(let shape), .fullyConnected(let shape):
+      forEachTile(index, node, shape, samples: samples) { accumulators, sample, first, count in
+        placeTile(index, node, accumulators, sample: sample, first: first, count: count)
+      }
+    case .maxPooling(let pooling):
+      for sample in 0..<samples {
+        pooling.max(
+          activation(node.firstInput, sample: sample), into: activation(index + 1, sample: sample))
+      }
+    case .averagePooling(let pooling):
+      let input = quantization(node.firstInput)
+      for sample in 0..<samples {
+        pooling.average(
+          activation(node.firstInput, sample: sample), from: input, output,
+          into: activation(index + 1, sample: sample))
+      }
+    case .add:
+      let second = secondInput(node)
+      let inputs = (quantization(node.firstInput), quantization(second))
+      guard let constants = AddConstants(inputs.0.scale, inputs.1.scale, output: output.scale)
+      else { preconditionFailure("validation and the range tracker keep additions in range") }
+      for sample in 0..<samples {
+        add(
+          activation(node.firstInput, sample: sample), activation(second, sample: sample),
+          zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), constants, output,
+          into: activation(index + 1, sample: sample), mask: mask(index + 1, sample: sample))
+      }
+    case .multiply:
+      let second = secondInput(node)
+      let inputs = (quantization(node.firstInput), quantization(second))
+      let multiplier = (inputs.0.scale * inputs.1.scale / output.scale).multiplier
+      for sample in 0..<samples {
+        multiplyElements(
+          activation(node.firstInput, sample: sample), activation(second, sample: sample),
+          zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), multiplier, output,
+          into: activation(index + 1, sample: sample), mask: mask(index + 1, sample: sample))
+      }
+    case .concatenate:
+      for sample in 0..<samples { runConcatenate(index, node, output, sample: sample) }
+    case .table:
+      let table = network.table(of: node).values
+      for sample in 0..<samples {
+        lookUp(
+          activation(node.firstInput, sample: sample), in: table,
+          into: activation(index + 1, sample: sample))
+      }
+    case .rescale:
+      let input = quantization(node.firstInput)
+      let multiplier = (input.scale / output.scale).multiplier
+      for sample in 0..<samples {
+        rescale(
+          activation(node.firstInput, sample: sample), zeroPoint: input.zeroPoint, multiplier,
+          output, into: activation(index + 1, sample: sample),
+          mask: mask(index + 1, sample: sample))
+      }
+    case .slicePad(let slice):
+      for sample in 0..<samples {
+        slice.forward(
+          activation(node.firstInput, sample: sample),
+          zeroPoint: Int8(truncatingIfNeeded: output.zeroPoint),
+          into: activation(index + 1, sample: sample))
+      }
+    case .upsample(let upsampling):
+      for sample in 0..<samples {
+        upsampling.forward(
+          activation(node.firstInput, sample: sample), into: activation(index + 1, sample: sample))
+      }
+    }
+  }
+
+  /// The second input of an operation that has two.
+  package func secondInput(_ node: Node) -> Int {
+    guard let second = node.secondInput else {
+      preconditionFailure("validation gives this operation two inputs")
+    }
+    return second
+  }
+
+  private func runConcatenate(_ index: Int, _ node: Node, _ output: Quantization, sample: Int) {
+    var firstChannel = 0
+    for slot in 0..<2 {
+      let tensor = slot == 0 ? node.firstInput : secondInput(node)
+      let input = quantization(tensor)
+      let channels = network.shape(ofTensor: tensor).channels
+      concatenate(
+        activation(tensor, sample: sample), zeroPoint: input.zeroPoint,
+        (input.scale / output.scale).multiplier, channels: channels, at: firstChannel,
+        of: node.output.channels, output, into: activation(index + 1, sample: sample),
+        mask: mask(index + 1, sample: sample))
+      firstChannel += channels
+    }
+  }
+}
+
+// MARK: - Weighted nodes
+
+extension Session {
+  /// Computes a weighted node's accumulators tile by tile and hands each to `body` with its sample, the
+  /// first element of the sample's output it covers, and the number of elements.
+  ///
+  /// The accumulators lack bias and zero-point terms: `offsetBiases` holds both. A head with
+  /// accumulators gets its output buffer itself.
+  package func forEachTile(
+    _ index: Int, _ node: Node, _ shape: Convolution, samples: Int,
+    _ body: (_ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int) -> Void
+  ) {
+    let tiling = Tiling(node, request)
+    let workspace = table.offset(index + 1, .forwardWorkspace)
+    let patches = arena.view(
+      max(workspace, 0), shape.forwardWorkspace(rows: tiling.outputRows), of: Int8.self)
+    let weights = self.weights(index, node)
+    let padding = Int8(
+      truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
+    let accumulatorOffset =
+      node.hasAccumulators
+      ? table.offset(index + 1, .activation) : workspace + tiling.forwardAccumulators
+    let elements = node.output.count
+    if tiling.joinedSamples > 1 {
+      let accumulators = arena.view(accumulatorOffset, samples * elements, of: Int32.self)
+      multiply(
+        rows: samples, columns: elements, depth: shape.depth, activation(node.firstInput),
+        aStride: shape.depth, weights, bStride: shape.depth, into: accumulators, cStride: elements,
+        accumulating: false)
+      for sample in 0..<samples {
+        body(accumulators.slice(sample &* elements, elements), sample, 0, elements)
+      }
+      return
+    }
+    for sample in 0..<samples {
+      let x = activation(node.firstInput, sample: sample)
+      var row = 0
+      while row < shape.output.height {
+        let rows = row..<min(row + tiling.outputRows, shape.output.height)
+        let first = row &* shape.output.width &* shape.output.channels
+        let count = rows.count &* shape.output.width &* shape.output.channels
+        let offset = node.hasAccumulators ? 4 &* (sample &* elements &+ first) : 0
+        let accumulators = arena.view(accumulatorOffset + offset, count, of: Int32.self)
+        shape.forward(
+          x, weights: weights, padding: padding, rows: rows, workspace: patches,
+          into: accumulators)
+        body(accumulators, sample, first, count)
+        row = rows.upperBound
+      }
+    }
+  }
+
+  /// Bias and zero-point terms, then requantization; a head with accumulators stays int32.
+  private func placeTile(
+    _ index: Int, _ node: Node, _ accumulators: View<Int32>, sample: Int, first: Int, count: Int
+  ) {
+    let biases = offsetBiases(index, node)
+    if node.hasAccumulators {
+      var element = 0
+      while element < count {
+        for o in 0..<biases.count { accumulators[element &+ o] &+= biases[o] }
+        element &+= biases.count
+      }
+      return
+    }
+    requantize(
+      accumulators, bias: biases, multipliers(index, node), quantization(index + 1), first: first,
+      into: activation(index + 1, sample: sample), mask: mask(index + 1, sample: sample))
+  }
+}
+
+// MARK: - Logits
+
+extension Session {
+  /// The real value of one unit of the logits (SPEC 5.7).
+  public var logitScale: Scale {
+    let last = network.nodeCount - 1
+    let node = network.node(last)
+    return node.hasAccumulators
+      ? table.scale(node.firstInput) * weightScale(last, node, 0) : table.scale(last + 1)
+  }
+
+  /// int32 logits of one sample after `forward` (SPEC 5.7). An int8 head is widened into the workspace,
+  /// so one sample's logits last until the next are asked for.
+  public func logits(sample: Int) -> View<Int32> {
+    let outputs = network.outputCount
+    let last = network.nodeCount - 1
+    if network.node(last).hasAccumulators {
+      return arena.view(
+        table.offset(last + 1, .activation) + 4 * sample * outputs, outputs, of: Int32.self)
+    }
+    let logits = arena.view(table.offset(0, .forwardWorkspace), outputs, of: Int32.self)
+    let values = activation(last + 1, sample: sample)
+    let zeroPoint = network.quantization(ofTensor: last + 1).zeroPoint
+    for j in 0..<outputs { logits[j] = Int32(values[j]) &- zeroPoint }
+    return logits
+  }
+
+  /// int32 gradient of all samples' logits, row by row; only while training, at the time of the loss.
+  package var logitGradient: View<Int32> {
+    let outputs = network.outputCount
+    let logits = network.node(network.nodeCount - 1).hasAccumulators ? 0 : 4 * outputs
+    return arena.view(
+      table.offset(0, .forwardWorkspace) + logits, outputs * request.samples, of: Int32.self)
+  }
+}

@@ -1,0 +1,118 @@
+import Kernels
+import Tensors
+
+/// How a node's work is cut to fit its workspace, and where the parts of the workspace lie, in bytes
+/// from its start. Results do not depend on it (SPEC 11).
+package struct Tiling {
+  private let node: Node
+  private let shape: Convolution?
+  private let samples: Int
+  /// Output rows of one forward tile, and of one step of a weight gradient.
+  package let outputRows: Int
+  /// Samples that one forward product joins.
+  package let joinedSamples: Int
+  /// Input rows of one input-gradient tile.
+  package let inputRows: Int
+  /// Output channels of one weight-gradient block.
+  package let blockChannels: Int
+  /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
+  /// size and the pass that rounds them.
+  package let keepsGradient: Bool
+
+  package init(_ node: Node, _ request: SessionRequest) {
+    self.node = node
+    samples = request.samples
+    shape = node.operation.weighted
+    let isCompact = request.isCompact
+    guard let shape else {
+      (outputRows, joinedSamples, inputRows, blockChannels) = (1, 1, 1, 1)
+      keepsGradient = false
+      return
+    }
+    var isFullyConnected = false
+    if case .fullyConnected = node.operation { isFullyConnected = true }
+    joinedSamples = isFullyConnected && !isCompact ? request.samples : 1
+    outputRows =
+      isCompact
+      ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
+      : shape.output.height
+    inputRows =
+      isCompact
+      ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
+      : shape.input.height
+    blockChannels =
+      isCompact ? 1 : shape.isDepthwise ? shape.output.channels : shape.outputsPerGroup
+    keepsGradient = !isCompact
+  }
+
+  /// The fewest rows whose elements fill whole bytes of a mask.
+  private static func fewestRows(_ height: Int, rowCount: Int) -> Int {
+    for rows in 1...height where rows * rowCount % 8 == 0 { return rows }
+    return height
+  }
+
+  // MARK: Forward: patches, accumulators
+
+  package var forwardPatches: Int { 0 }
+  package var forwardAccumulators: Int {
+    shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0
+  }
+  package var forwardAccumulatorCount: Int {
+    shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
+  }
+  package var forwardByteCount: Int {
+    // A head's accumulators are its output.
+    node.hasAccumulators ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
+  }
+
+  // MARK: Backward, input gradient: turned weights, folded gradient, patches, accumulators
+
+  package var turnedWeights: Int { 0 }
+  package var foldedGradient: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var channelRatios: Int {
+    foldedGradient + (node.scalesPerChannel ? Arena.aligned(samples * node.output.count) : 0)
+  }
+  package var gradientPatches: Int {
+    channelRatios + (node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0)
+  }
+  package var gradientAccumulators: Int {
+    gradientPatches
+      + (shape.map { Arena.aligned($0.inputGradientWorkspace(rows: inputRows)) } ?? 0)
+  }
+  /// Accumulators of one tile; of all tiles and samples where they are kept.
+  package func gradientAccumulatorCount(largestInput: Int) -> Int {
+    guard let shape else { return largestInput }
+    return keepsGradient
+      ? samples * shape.input.count : inputRows * shape.input.width * shape.input.channels
+  }
+
+  // MARK: Backward, parameter gradients: bias gradient, weight gradient block, workspace
+
+  package var biasGradient: Int { 0 }
+  package var weightGradient: Int { Arena.aligned(4 * node.output.channels) }
+  package var weightGradientWorkspace: Int {
+    weightGradient + (shape.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
+  }
+
+  package func backwardByteCount(
+    update: UpdateSet, needsInputGradient: Bool, largestInput: Int
+  ) -> Int {
+    guard let shape else {
+      return needsInputGradient ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
+    }
+    var byteCount = 0
+    if needsInputGradient {
+      byteCount =
+        gradientAccumulators + 4 * gradientAccumulatorCount(largestInput: largestInput)
+    }
+    if update.contains(.weights) {
+      byteCount = max(
+        byteCount,
+        weightGradientWorkspace
+          + shape.weightGradientWorkspace(channels: blockChannels, rows: outputRows))
+    } else if update.contains(.biases) {
+      byteCount = max(byteCount, weightGradient)
+    }
+    return byteCount
+  }
+}

@@ -1,0 +1,179 @@
+// Which version runs: found once from the CPU, lowered on request, read at each call.
+#include "internal.h"
+
+enum { plain, avx2, vnni, neon };
+
+#if TALLY_X86
+#include <cpuid.h>
+
+// 0 means "not looked yet". Otherwise the level plus `known`, and `has_sha` where it applies.
+// Relaxed atomics suffice: the value depends on nothing else in memory, and threads that race to
+// set it first store the same value.
+enum { level_bits = 3, known = 4, has_sha = 8 };
+static int state;
+
+static int detect(void) {
+  unsigned a, b, c, d, leaf1, leaf7;
+  if (!__get_cpuid(1, &a, &b, &leaf1, &d) || !__get_cpuid_count(7, 0, &a, &leaf7, &c, &d))
+    return known | plain;
+  const int sha = (leaf7 & bit_SHA) && (leaf1 & bit_SSSE3) && (leaf1 & bit_SSE41) ? has_sha : 0;
+  if (!(leaf1 & bit_OSXSAVE)) return known | sha | plain;
+  unsigned enabled, high;  // the register files the operating system saves
+  __asm__("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
+  const unsigned ymm = 0x06, zmm = 0xe6;
+  if ((enabled & ymm) != ymm || !(leaf7 & bit_AVX2)) return known | sha | plain;
+  const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL;
+  if ((enabled & zmm) != zmm || (leaf7 & avx512) != avx512 || !(c & bit_AVX512VNNI))
+    return known | sha | avx2;
+  return known | sha | vnni;
+}
+
+static int current(void) {
+  int s = __atomic_load_n(&state, __ATOMIC_RELAXED);
+  if (s == 0) {
+    s = detect();
+    __atomic_store_n(&state, s, __ATOMIC_RELAXED);
+  }
+  return s;
+}
+
+int tally_simd_level(void) { return current() & level_bits; }
+
+void tally_set_simd_level(int level) {
+  const int best = detect(), highest = best & level_bits;
+  const int chosen = level < plain ? plain : level > highest ? highest : level;
+  __atomic_store_n(&state, (best & ~level_bits) | chosen, __ATOMIC_RELAXED);
+}
+
+#define VERSION(name) tally_plain_##name
+
+#elif TALLY_NEON
+// The level plus 1; 0 means the best.
+static int state;
+
+int tally_simd_level(void) {
+  return __atomic_load_n(&state, __ATOMIC_RELAXED) == 1 ? plain : neon;
+}
+
+void tally_set_simd_level(int level) {
+  __atomic_store_n(&state, level < neon ? 1 : 0, __ATOMIC_RELAXED);
+}
+
+#define VERSION(name) tally_plain_##name
+#else
+int tally_simd_level(void) { return plain; }
+void tally_set_simd_level(int level) { (void)level; }
+#define VERSION(name) tally_plain_##name
+#endif
+
+#ifndef VERSION_NEON
+#define VERSION_NEON VERSION
+#endif
+
+void tally_gemm_s8_nt(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t *C, ptrdiff_t ldc) {
+  VERSION_NEON(gemm_s8_nt)(M, N, K, A, lda, B, ldb, C, ldc);
+}
+
+size_t tally_packed_s8_bytes(int32_t N, int32_t K) {
+  return (packed_depth(K) + 4) * packed_columns(N);
+}
+
+void tally_pack_s8(int32_t N, int32_t K, const int8_t *B, ptrdiff_t ldb, void *packed) {
+  VERSION(pack_s8)(N, K, B, ldb, packed);
+}
+
+void tally_pack_s8_transposed(
+    int32_t N, int32_t K, const int8_t *B, ptrdiff_t ldb, void *packed) {
+  VERSION(pack_s8_transposed)(N, K, B, ldb, packed);
+}
+
+void tally_gemm_s8_packed(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
+    int32_t *C, ptrdiff_t ldc, int accumulate) {
+  VERSION_NEON(gemm_s8_packed)(M, N, K, A, lda, packed, C, ldc, accumulate);
+}
+
+void tally_transpose_s8(
+    int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  VERSION(transpose_s8)(rows, columns, src, lds, dst, ldd);
+}
+
+void tally_depthwise_s8_row(
+    int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
+    int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+  VERSION(depthwise_s8_row)(
+      output_width, channels, kernel_height, kernel_width, stride, dilation, pad_left,
+      input_width, rows, weights, zero_point, acc);
+}
+
+void tally_requantize_s8(
+    int32_t count, const int32_t *acc, int32_t mantissa, int32_t shift, int32_t zero_point,
+    int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
+  tally_requantize_bias_s8(
+      1, count, acc, NULL, mantissa, shift, zero_point, low, high, out, mask);
+}
+
+void tally_requantize_bias_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias, int32_t mantissa,
+    int32_t shift, int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
+  VERSION(requantize_bias_s8)(
+      rows, channels, acc, bias, mantissa, shift, zero_point, low, high, out, mask);
+}
+
+void tally_requantize_channels_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t zero_point, int32_t low,
+    int32_t high, int8_t *out, uint8_t *mask) {
+  VERSION(requantize_channels_s8)(
+      rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
+}
+
+uint32_t tally_max_magnitude_s32(int32_t count, const int32_t *values) {
+  return VERSION(max_magnitude_s32)(count, values);
+}
+
+void tally_shift_stochastic_s8(
+    int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask) {
+  VERSION(shift_stochastic_s8)(count, acc, shift, first_element, key, counter, out, mask);
+}
+
+void tally_update_q16(
+    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
+    int32_t *master) {
+  VERSION(update_q16)(count, gradient, mantissa, shift, first_element, key, counter, clip, master);
+}
+
+void tally_update_half_up_q16(
+    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
+    int32_t *master) {
+  VERSION(update_half_up_q16)(count, gradient, mantissa, shift, clip, master);
+}
+
+void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
+  VERSION(refresh_s8)(count, master, weights);
+}
+
+uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift) {
+  return VERSION(sum_squares_s32)(count, values, right_shift);
+}
+
+uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values) {
+  return VERSION(sum_squares_s8)(count, values);
+}
+
+void tally_perturb_dot_s8(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t sigma, uint32_t first_element, uint32_t row_elements,
+    const uint32_t key[2], const uint32_t counter[3], int32_t *C, ptrdiff_t ldc) {
+  VERSION(perturb_dot_s8)(
+      M, N, K, A, lda, B, ldb, sigma, first_element, row_elements, key, counter, C, ldc);
+}
+
+void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {
+  tally_plain_sha256_blocks(h, data, blocks);
+}

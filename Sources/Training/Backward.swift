@@ -1,0 +1,500 @@
+import CounterRandom
+import FixedPoint
+import Kernels
+import Layers
+import Tensors
+
+/// The backward pass of one micro-batch: gradients of tensors, then of parameters (SPEC 8.4 to 8.6).
+struct Backward {
+  let session: Session
+  let recipe: Recipe
+  let key: RandomKey
+  let step: UInt32
+  /// The micro-batch, m.
+  let query: UInt32
+  /// Samples in this micro-batch.
+  let samples: Int
+  let rates: Rates
+
+  private var network: Network { session.network }
+  private var table: SessionTable { session.table }
+
+  /// Learning rates of the step and the number of its micro-batches.
+  struct Rates {
+    let weights: Scale
+    let biases: Scale
+    let head: Scale
+    let microBatches: UInt32
+
+    /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
+    func rate(isHead: Bool, _ group: Recipe.Group) -> Scale {
+      isHead ? head : group == .biases ? biases : weights
+    }
+  }
+
+  func stream(_ purpose: Purpose, _ tensor: Int) -> RandomStream {
+    key.stream(purpose, tensor: UInt32(truncatingIfNeeded: tensor), step: step, query: query)
+  }
+
+  /// Runs all nodes backward from the loss gradient in `session.logitGradient`, of Scale `scale`.
+  func run(lossScale scale: Scale) {
+    let last = network.nodeCount
+    for tensor in 0...last { table.forgetGradient(tensor) }
+    guard session.needsGradient(last) else { return }
+    emitLoss(scale)
+    for index in stride(from: last - 1, through: 0, by: -1) {
+      let node = network.node(index)
+      guard table.hasGradient(index + 1) else { continue }
+      inputGradients(index, node)
+      parameterGradients(index, node)
+    }
+  }
+
+  // MARK: Emitting gradients
+
+  private func mask(_ tensor: Int, _ sample: Int) -> View<UInt8>? {
+    session.mask(tensor, sample: sample)
+  }
+
+  private func gradient(_ tensor: Int, _ purpose: BufferPurpose = .gradient) -> View<Int8> {
+    let count = request.samples * network.shape(ofTensor: tensor).count
+    return session.arena.view(table.offset(tensor, purpose), count, of: Int8.self)
+  }
+
+  private func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
+    let count = network.shape(ofTensor: tensor).count
+    return gradient(tensor).slice(sample * count, count)
+  }
+
+  private var request: SessionRequest { session.request }
+
+  private func emitLoss(_ scale: Scale) {
+    let tensor = network.nodeCount
+    let count = network.outputCount
+    let accumulators = session.logitGradient
+    emit(
+      to: tensor, node: tensor, slot: 0, scale: scale, tile: count, keeping: true,
+      accumulators: accumulators
+    ) { _, _, _ in }
+  }
+
+  /// Turns accumulators into the int8 gradient of a tensor: mask, shift, stochastic rounding, merge.
+  ///
+  /// - Parameters:
+  ///   - node, slot: name the lanes; slot is the input of the node that the tensor is.
+  ///   - scale: of the accumulators.
+  ///   - tile: elements that `produce` fills at a time.
+  ///   - keeping: whether `accumulators` holds all samples, or one tile that is computed twice.
+  ///   - produce: fills accumulators of a sample from element `first` on.
+  private func emit(
+    to tensor: Int, node: Int, slot: Int, scale: Scale, tile: Int, keeping: Bool,
+    accumulators: View<Int32>,
+    produce: (_ sample: Int, _ first: Int, _ accumulators: View<Int32>) -> Void
+  ) {
+    let count = network.shape(ofTensor: tensor).count
+    let isMerge = table.hasGradient(tensor)
+    func forEachTile(
+      computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
+    ) {
+      for sample in 0..<samples {
+        let mask = self.mask(tensor, sample)
+        var first = 0
+        while first < count {
+          let length = min(tile, count - first)
+          let start = keeping ? sample * count + first : 0
+          let part = accumulators.slice(start, length)
+          if computing {
+            produce(sample, first, part)
+            if let mask { apply(mask: mask, to: part, first: first) }
+          }
+          body(part, sample, first)
+          first += length
+        }
+      }
+    }
+    var largest: UInt32 = 0
+    if scale != .zero {
+      forEachTile(computing: true) { part, _, _ in largest = max(largest, largestMagnitude(part)) }
+    }
+    let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
+    if largest == 0 {
+      if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
+      return
+    }
+    let shift = gradientShift(largest)
+    let lanes = stream(.gradientRounding, 4 * node + slot)
+    forEachTile(computing: !keeping) { part, sample, first in
+      let start = sample * count + first
+      roundGradient(part, shift: shift, lanes, first: start, into: target.slice(start, part.count))
+    }
+    finish(
+      tensor, scale.multiplied(byPowerOfTwo: shift), isMerge: isMerge, node: node, slot: slot)
+  }
+
+  /// A gradient that passes unchanged: its size never needs a shift, so no accumulators are kept.
+  private func emitUnchanged(
+    _ g: View<Int8>, scale: Scale, to tensor: Int, node: Int, slot: Int
+  ) {
+    let count = network.shape(ofTensor: tensor).count
+    let isMerge = table.hasGradient(tensor)
+    let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
+    var largest: UInt32 = 0
+    if scale != .zero {
+      for sample in 0..<samples {
+        largest = max(
+          largest,
+          pass(
+            g.slice(sample * count, count), mask: mask(tensor, sample),
+            into: target.slice(sample * count, count)))
+      }
+    }
+    if largest == 0 && isMerge { return }
+    finish(tensor, largest == 0 ? .zero : scale, isMerge: isMerge, node: node, slot: slot)
+  }
+
+  /// Records the Scale of a finished gradient, after merging it with what was there (SPEC 8.4).
+  private func finish(_ tensor: Int, _ scale: Scale, isMerge: Bool, node: Int, slot: Int) {
+    let count = samples * network.shape(ofTensor: tensor).count
+    let target = gradient(tensor).slice(0, count)
+    guard isMerge else {
+      if scale == .zero { target.fill(0) }
+      table.setGradientScale(tensor, scale)
+      return
+    }
+    let incoming = gradient(tensor, .incomingGradient).slice(0, count)
+    let present = table.gradientScale(tensor)
+    if present == .zero {
+      target.copy(from: incoming)
+      table.setGradientScale(tensor, scale)
+      return
+    }
+    let merge = GradientMerge(target, present, incoming, scale)
+    let largest = merge.largestMagnitude
+    let shift = gradientShift(largest)
+    merge.round(shift: shift, stream(.foldRounding, 4 * node + slot))
+    table.setGradientScale(
+      tensor, largest == 0 ? .zero : merge.scale.multiplied(byPowerOfTwo: shift - 15))
+  }
+
+  // MARK: Input gradients
+
+  private func inputGradients(_ index: Int, _ node: Node) {
+    let scale = table.gradientScale(index + 1)
+    if session.needsGradient(node.firstInput) {
+      inputGradient(index, node, slot: 0, tensor: node.firstInput, scale)
+    }
+    if let second = node.secondInput, session.needsGradient(second) {
+      inputGradient(index, node, slot: 1, tensor: second, scale)
+    }
+  }
+
+  private func inputGradient(_ index: Int, _ node: Node, slot: Int, tensor: Int, _ scale: Scale) {
+    let shape = network.shape(ofTensor: tensor)
+    func x(_ input: Int, _ sample: Int) -> View<Int8> { session.activation(input, sample: sample) }
+    func g(_ sample: Int) -> View<Int8> { gradient(index + 1, sample: sample) }
+    /// One sample at a time, computed twice.
+    func emitSamples(_ scale: Scale, _ produce: (_ sample: Int, View<Int32>) -> Void) {
+      emit(
+        to: tensor, node: index, slot: slot, scale: scale, tile: shape.count, keeping: false,
+        accumulators: session.arena.view(
+          table.offset(index + 1, .backwardWorkspace), shape.count, of: Int32.self)
+      ) { sample, _, accumulators in produce(sample, accumulators) }
+    }
+    switch node.operation {
+    case .convolution(let convolution), .fullyConnected(let convolution):
+      weightedInputGradient(index, node, convolution, tensor: tensor, scale)
+    case .add, .rescale:
+      emitUnchanged(gradient(index + 1), scale: scale, to: tensor, node: index, slot: slot)
+    case .maxPooling(let pooling):
+      emitSamples(scale) { sample, dx in pooling.maxGradient(x(tensor, sample), g(sample), into: dx) }
+    case .averagePooling(let pooling):
+      let divisor = pooling.commonDivisor
+      emitSamples(pooling.averageGradientScale(scale, commonDivisor: divisor)) { sample, dx in
+        pooling.averageGradient(g(sample), commonDivisor: divisor, into: dx)
+      }
+    case .multiply:
+      let other = slot == 0 ? session.secondInput(node) : node.firstInput
+      let quantization = session.quantization(other)
+      emitSamples(scale * quantization.scale) { sample, dx in
+        if slot == 0 {
+          multiplyFirstGradient(
+            g(sample), x(other, sample), zeroPoint: quantization.zeroPoint, into: dx)
+        } else {
+          multiplySecondGradient(
+            g(sample), x(other, sample), zeroPoint: quantization.zeroPoint, into: dx)
+        }
+      }
+    case .concatenate:
+      let first = slot == 0 ? 0 : network.shape(ofTensor: node.firstInput).channels
+      emitSamples(scale) { sample, dx in
+        concatenateGradient(
+          g(sample), channels: shape.channels, at: first, of: node.output.channels, into: dx)
+      }
+    case .table:
+      let slopes = network.table(of: node).slopes
+      emitSamples(scale.multiplied(byPowerOfTwo: -12)) { sample, dx in
+        lookUpGradient(x(tensor, sample), g(sample), slopes: slopes, into: dx)
+      }
+    case .slicePad(let slice):
+      emitSamples(scale) { sample, dx in slice.gradient(g(sample), into: dx) }
+    case .upsample(let upsampling):
+      emitSamples(scale) { sample, dx in upsampling.gradient(g(sample), into: dx) }
+    }
+  }
+
+  private func weightedInputGradient(
+    _ index: Int, _ node: Node, _ shape: Convolution, tensor: Int, _ scale: Scale
+  ) {
+    let tiling = Tiling(node, request)
+    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let turned = session.arena.view(
+      workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
+    shape.turnWeights(session.weights(index, node), into: turned)
+    var g = gradient(index + 1)
+    var weightScale = session.weightScale(index, node, 0)
+    if node.scalesPerChannel {
+      let fold = ChannelFold(session, index, node)
+      weightScale = fold.largest
+      g = self.fold(index, node, fold, workspace: workspace, tiling)
+    }
+    let patches = session.arena.view(
+      workspace + tiling.gradientPatches, shape.inputGradientWorkspace(rows: tiling.inputRows),
+      of: Int8.self)
+    let accumulators = session.arena.view(
+      workspace + tiling.gradientAccumulators,
+      tiling.gradientAccumulatorCount(largestInput: 0), of: Int32.self)
+    let rowElements = shape.input.width * shape.input.channels
+    let outputs = node.output.count
+    emit(
+      to: tensor, node: index, slot: 0, scale: weightScale * scale,
+      tile: tiling.inputRows * rowElements, keeping: tiling.keepsGradient,
+      accumulators: accumulators
+    ) { sample, first, part in
+      let row = first / rowElements
+      shape.inputGradient(
+        g.slice(sample * outputs, outputs), turned: turned,
+        rows: row..<row + part.count / rowElements, workspace: patches, into: part)
+    }
+  }
+
+  /// ĝ of SPEC 6.1: the gradient with every channel at the largest weight Scale.
+  private func fold(
+    _ index: Int, _ node: Node, _ fold: ChannelFold, workspace: Int, _ tiling: Tiling
+  ) -> View<Int8> {
+    let ratios = session.arena.view(
+      workspace + tiling.channelRatios, node.output.channels, of: Int32.self)
+    for o in 0..<ratios.count { ratios[o] = fold.ratio(o) }
+    let count = samples * node.output.count
+    let folded = session.arena.view(workspace + tiling.foldedGradient, count, of: Int8.self)
+    foldChannels(
+      gradient(index + 1).slice(0, count), ratios: ratios, stream(.foldRounding, 4 * index + 3),
+      first: 0, into: folded)
+    return folded
+  }
+
+  // MARK: Parameter gradients
+
+  private func parameterGradients(_ index: Int, _ node: Node) {
+    let update = recipe.update(ofNode: index)
+    guard !update.isEmpty, let shape = node.operation.weighted else { return }
+    let scale = table.gradientScale(index + 1)
+    guard scale != .zero else { return }
+    let tiling = Tiling(node, request)
+    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let db = session.arena.view(
+      workspace + tiling.biasGradient, node.output.channels, of: Int32.self)
+    db.fill(0)
+    for sample in 0..<samples {
+      shape.biasGradient(gradient(index + 1, sample: sample), into: db)
+    }
+    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
+    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+  }
+
+  private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
+
+  private func updateWeights(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ scale: Scale, _ db: View<Int32>,
+    _ tiling: Tiling
+  ) {
+    let rate = rates.rate(isHead: isHead(index), .weights)
+    let inputScale = table.scale(node.firstInput)
+    let isOneBlock = tiling.blockChannels == node.output.channels
+    var factor: Scale?
+    if recipe.trustRatio != .zero || recipe.normClip != .zero {
+      var squares = SquareSum()
+      forEachBlock(index, node, shape, db, tiling) { block, _ in squares.add(block) }
+      if squares.isZero { return }
+      factor = limitingFactor(
+        index, node, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
+    }
+    let target = session.weightVelocities(index) ?? session.masters(index)
+    guard let target else { preconditionFailure("a plan has masters or velocities") }
+    let subtracting = session.weightVelocities(index) == nil
+    let lanes = stream(.weightRounding, 4 * index)
+    var clipped = 0
+    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && factor != nil) {
+      block, firstChannel in
+      var row = 0
+      while row < block.count / shape.depth {
+        let o = firstChannel + row
+        // Per layer one multiplier serves the block.
+        let rows = node.scalesPerChannel ? 1 : block.count / shape.depth
+        let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+        var unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
+        if let factor { unit = unit * factor }
+        let first = o * shape.depth
+        let count = rows * shape.depth
+        clipped += contribute(
+          block.slice(row * shape.depth, count), unit.multiplier, lanes, first: first,
+          limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
+        row += rows
+      }
+    }
+    table.add(clipped, to: .clipped)
+  }
+
+  /// What U is multiplied by so that neither the gradient's norm nor the step is too large (SPEC 8.6);
+  /// `nil` for no limit. Where both bind, the norm clip is applied first.
+  private func limitingFactor(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> Scale? {
+    var norm = norm
+    var factor: Scale?
+    let clip = recipe.normClip
+    if clip != .zero && clip < norm {
+      factor = clip / norm
+      norm = clip
+    }
+    let trust = recipe.trustRatio
+    guard trust != .zero else { return factor }
+    let weights = weightNorm(index, node)
+    guard weights != .zero else { return factor }
+    let step = rate * norm
+    let limit = trust * weights / Scale(UInt64(rates.microBatches))
+    if limit < step {
+      let ratio = limit / step
+      factor = factor.map { $0 * ratio } ?? ratio
+    }
+    return factor
+  }
+
+  /// ‖W‖ in real units (SPEC 8.6).
+  private func weightNorm(_ index: Int, _ node: Node) -> Scale {
+    let weights = session.weights(index, node)
+    guard node.scalesPerChannel else {
+      return session.weightScale(index, node, 0) * Scale(sumOfSquares(weights)).squareRoot()
+    }
+    let fold = ChannelFold(session, index, node)
+    let depth = weights.count / node.output.channels
+    var squares = SquareSum()
+    for o in 0..<node.output.channels {
+      let ratio = UInt64(truncatingIfNeeded: fold.ratio(o))
+      squares.add(ratio * ratio * sumOfSquares(weights.slice(o * depth, depth)))
+    }
+    return (fold.largest * squares.scale.squareRoot()).multiplied(byPowerOfTwo: -15)
+  }
+
+  /// Computes dw block by block (SPEC 6.1), over all samples, with the zero-point term.
+  /// - Parameter isComputed: the one block is still in the workspace from the pass before.
+  private func forEachBlock(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
+    isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstChannel: Int) -> Void
+  ) {
+    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let area = session.arena.view(
+      workspace + tiling.weightGradient, tiling.blockChannels * shape.depth, of: Int32.self)
+    if isComputed {
+      body(area, 0)
+      return
+    }
+    let scratch = session.arena.view(
+      workspace + tiling.weightGradientWorkspace,
+      shape.weightGradientWorkspace(channels: tiling.blockChannels, rows: tiling.outputRows),
+      of: Int8.self)
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
+    let padding = Int8(truncatingIfNeeded: zeroPoint)
+    var channel = 0
+    while channel < node.output.channels {
+      let channels = channel..<channel + tiling.blockChannels
+      area.fill(0)
+      for sample in 0..<samples {
+        let x = session.activation(node.firstInput, sample: sample)
+        let g = gradient(index + 1, sample: sample)
+        var row = 0
+        while row < shape.output.height {
+          let rows = row..<min(row + tiling.outputRows, shape.output.height)
+          shape.weightGradient(
+            x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
+          row = rows.upperBound
+        }
+      }
+      if zeroPoint != 0 {
+        for o in channels {
+          let correction = zeroPoint &* db[o]
+          let start = (o - channel) * shape.depth
+          for k in 0..<shape.depth { area[start &+ k] &-= correction }
+        }
+      }
+      body(area, channel)
+      channel = channels.upperBound
+    }
+  }
+
+  private func updateBiases(_ index: Int, _ node: Node, _ scale: Scale, _ db: View<Int32>) {
+    guard let velocities = session.biasVelocities(index) else {
+      preconditionFailure("a plan has velocities for updated biases")
+    }
+    let rate = rates.rate(isHead: isHead(index), .biases)
+    var factor: Scale?
+    if recipe.normClip != .zero {
+      var squares = SquareSum()
+      squares.add(db)
+      let norm = scale * squares.scale.squareRoot()
+      if recipe.normClip < norm { factor = recipe.normClip / norm }
+    }
+    let inputScale = table.scale(node.firstInput)
+    let outputScale = table.scale(index + 1)
+    let lanes = stream(.weightRounding, 4 * index + 1)
+    for o in 0..<db.count {
+      let unitScale = inputScale * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+      var unit = rate * scale / unitScale
+      if let factor { unit = unit * factor }
+      let most = Int64(recipe.largestBiasContribution)
+      var limit = most
+      if !node.hasAccumulators {
+        let two = outputScale.multiplied(byPowerOfTwo: 1) / unitScale
+        limit = min(max(two.roundedToInteger(fractionBits: 0), 1), most)
+      }
+      _ = contribute(
+        db.slice(o, 1), unit.multiplier, lanes, first: o,
+        limit: Int32(truncatingIfNeeded: limit), subtracting: false,
+        into: velocities.slice(o, 1))
+    }
+  }
+}
+
+/// Per-channel weight Scales beside the largest of them (SPEC 6.1).
+struct ChannelFold {
+  private let session: Session
+  private let index: Int
+  private let node: Node
+  /// S_M.
+  let largest: Scale
+
+  init(_ session: Session, _ index: Int, _ node: Node) {
+    self.session = session
+    self.index = index
+    self.node = node
+    var largest = Scale.zero
+    for o in 0..<node.scaleCount {
+      let scale = session.weightScale(index, node, o)
+      if largest < scale { largest = scale }
+    }
+    self.largest = largest
+  }
+
+  /// ρ_o in Q15, at most 2¹⁵.
+  func ratio(_ channel: Int) -> Int32 {
+    let ratio = session.weightScale(index, node, channel) / largest
+    return Int32(truncatingIfNeeded: ratio.roundedToInteger(fractionBits: 15))
+  }
+}

@@ -1,0 +1,197 @@
+public import FixedPoint
+public import Layers
+public import Tensors
+
+/// A resolved recipe: what a run is to do, read in place from canonical bytes (Formats/recipe.md).
+///
+/// Having one is evidence that its bytes are legal for a network of `nodeCount` nodes.
+public struct Recipe {
+  /// The canonical bytes, which the journal binds.
+  public let bytes: View<UInt8>
+
+  public enum Weights: UInt8, Sendable {
+    /// int32 Q16 masters beside the int8 weights.
+    case masters = 1
+    /// int8 weights alone, changed by stochastic rounding.
+    case int8 = 2
+  }
+
+  public enum Loss: UInt8, Sendable {
+    case crossEntropy = 1
+    case meanSquaredError = 2
+  }
+
+  public enum Schedule: UInt8, Sendable {
+    case constant = 1
+    case cosine = 2
+    case step = 3
+  }
+
+  /// A group of parameters with a learning rate of its own.
+  public enum Group: Int, Sendable {
+    case weights = 0
+    case biases, head, scales
+  }
+
+  // MARK: Layout
+
+  public static var magic: UInt32 { 0x5259_4C54 }
+  public static var version: UInt16 { 1 }
+  public static var fixedByteCount: Int { 128 }
+  public static var nodeByteCount: Int { 8 }
+
+  @inline(__always)
+  private func u32(_ offset: Int) -> UInt32 {
+    UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
+      | UInt32(bytes[offset + 3]) << 24
+  }
+
+  private func u16(_ offset: Int) -> Int32 { Int32(bytes[offset]) | Int32(bytes[offset + 1]) << 8 }
+
+  private func storedScale(_ offset: Int) -> Scale? {
+    Scale(mantissa: Int32(bitPattern: u32(offset)), exponent: Int32(bitPattern: u32(offset + 4)))
+  }
+
+  private func scale(_ offset: Int) -> Scale {
+    guard let scale = storedScale(offset) else {
+      preconditionFailure("a validated recipe holds normalised Scales")
+    }
+    return scale
+  }
+
+  // MARK: Fields
+
+  public var seed: UInt64 { UInt64(u32(8)) | UInt64(u32(12)) << 32 }
+  public var epochs: UInt32 { u32(16) }
+  /// Samples per update, B.
+  public var batch: UInt32 { u32(20) }
+  /// Samples that share gradient exponents, β.
+  public var microBatch: UInt32 { u32(24) }
+  public var weights: Weights { bytes[29] == 1 ? .masters : .int8 }
+  public var loss: Loss { bytes[30] == 1 ? .crossEntropy : .meanSquaredError }
+  public var tracksRanges: Bool { bytes[31] == 1 }
+  public func learningRate(_ group: Group) -> Scale { scale(32 + 8 * group.rawValue) }
+  /// λ; zero is off.
+  public var weightDecay: Scale { scale(64) }
+  /// τ, the largest relative change of a weight tensor per step; zero is off.
+  public var trustRatio: Scale { scale(72) }
+  /// κ, the largest norm of a gradient tensor; zero is off.
+  public var normClip: Scale { scale(80) }
+  /// c, in LSB.
+  public var clip: Int32 { Int32(bitPattern: u32(88)) }
+  /// μ in Q15.
+  public var momentum: Int32 { u16(92) }
+  public var schedule: Schedule { Schedule(rawValue: bytes[94]) ?? .constant }
+  public var warmup: UInt32 { u32(96) }
+  /// P of the range tracker.
+  public var rangePeriod: UInt32 { u32(100) }
+  /// K, steps between state roots.
+  public var rootPeriod: UInt32 { u32(104) }
+  public var factorCount: Int { Int(truncatingIfNeeded: u32(108)) }
+  /// ⌈B/β⌉.
+  public var largestMicroBatchCount: UInt32 { (batch - 1) / microBatch + 1 }
+  /// c_max: keeps the sum of a step's bias contributions below 2³⁰ (SPEC 8.6).
+  public var largestBiasContribution: Int32 {
+    Int32(truncatingIfNeeded: min(1 << 23, (1 << 30) / largestMicroBatchCount))
+  }
+  public var nodeCount: Int { Int(truncatingIfNeeded: u32(112)) }
+  /// Ends the run early; 0 for no limit.
+  public var largestStepCount: UInt32 { u32(120) }
+
+  /// Factor `index` of a step schedule, Q30.
+  public func factor(_ index: Int) -> UInt32 { u32(Recipe.fixedByteCount + 4 * index) }
+
+  /// One update set every 8 bytes.
+  public var updates: View<UInt8> {
+    bytes.slice(
+      Recipe.fixedByteCount + 4 * factorCount, Recipe.nodeByteCount * nodeCount)
+  }
+
+  public func update(ofNode index: Int) -> UpdateSet {
+    UpdateSet(rawValue: updates[Recipe.nodeByteCount * index])
+  }
+
+  /// Memory that training by this recipe needs.
+  public var needs: SessionRequest.TrainingNeeds {
+    SessionRequest.TrainingNeeds(
+      updates: updates, hasMasters: weights == .masters, hasMomentum: momentum > 0,
+      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero)
+  }
+
+  // MARK: Validation
+
+  /// Checks canonical bytes against the network they are for.
+  /// - Throws: `RecipeError` naming the byte.
+  public init(validating bytes: View<UInt8>, for network: Network) throws(RecipeError) {
+    self.bytes = bytes
+    guard bytes.count >= Recipe.fixedByteCount else { throw RecipeError(.truncated, bytes.count) }
+    guard u32(0) == Recipe.magic else { throw RecipeError(.notARecipe, 0) }
+    guard u16(4) == Int32(Recipe.version), u16(6) == 1 else {
+      throw RecipeError(.unsupportedVersion, 4)
+    }
+    try check(epochs <= 1_000_000, 16)
+    try check(batch >= 1 && batch <= 1 << 24, 20)
+    try check(microBatch >= 1 && microBatch <= batch, 24)
+    try check(largestMicroBatchCount <= 1024, 24)
+    try check(bytes[28] == 1, 28)
+    try check(Weights(rawValue: bytes[29]) != nil, 29)
+    try check(Loss(rawValue: bytes[30]) != nil, 30)
+    try check(bytes[31] <= (network.isInitialized ? 1 : 0), 31)
+    for offset in stride(from: 32, to: 88, by: 8) { try check(storedScale(offset) != nil, offset) }
+    try check(clip >= 1 && clip <= 128, 88)
+    // M·c·2¹⁶ ≤ 2³⁰ keeps sums of contributions in 32 bits (SPEC 8.7).
+    try check(UInt64(largestMicroBatchCount) * UInt64(UInt32(bitPattern: clip)) <= 1 << 14, 88)
+    try check(momentum <= 32_440, 92)
+    try check(Schedule(rawValue: bytes[94]) != nil, 94)
+    try check(bytes[95] == 0, 95)
+    try check(warmup <= 1 << 30, 96)
+    try check(rangePeriod >= 2 && rangePeriod <= 1 << 24, 100)
+    try check(rootPeriod >= 1, 104)
+    try check(u32(108) <= 1_000_000 && (schedule == .step) == (factorCount >= 1), 108)
+    try check(nodeCount == network.nodeCount, 112)
+    try check(u32(116) == 0, 116)
+    try check(u32(124) == 0, 124)
+    let expected =
+      Recipe.fixedByteCount + 4 * factorCount + Recipe.nodeByteCount * nodeCount
+    guard bytes.count >= expected else { throw RecipeError(.truncated, bytes.count) }
+    guard bytes.count == expected else { throw RecipeError(.trailingBytes, expected) }
+    for index in 0..<factorCount {
+      try check(factor(index) <= 1 << 31, Recipe.fixedByteCount + 4 * index)
+    }
+    try checkNodes(network)
+  }
+
+  private func checkNodes(_ network: Network) throws(RecipeError) {
+    let first = Recipe.fixedByteCount + 4 * factorCount
+    for index in 0..<nodeCount {
+      let offset = first + Recipe.nodeByteCount * index
+      let isWeighted = network.node(index).operation.weighted != nil
+      try check(bytes[offset] <= (isWeighted ? 3 : 0), offset)
+      for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
+    }
+  }
+
+  private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {
+    if !condition { throw RecipeError(.badField, offset) }
+  }
+}
+
+/// Why bytes are not a recipe for a network, and where.
+public struct RecipeError: Error, Equatable, Sendable {
+  public enum Code: UInt8, Sendable {
+    case notARecipe = 1
+    case unsupportedVersion
+    case truncated
+    case trailingBytes
+    case badField
+  }
+
+  public let code: Code
+  /// Byte offset into the canonical recipe.
+  public let offset: Int
+
+  public init(_ code: Code, _ offset: Int) {
+    self.code = code
+    self.offset = offset
+  }
+}

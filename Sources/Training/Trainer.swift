@@ -1,0 +1,280 @@
+public import Bytes
+import CounterRandom
+import FixedPoint
+import Kernels
+public import Layers
+import Tensors
+
+/// Training by a recipe, one step at a time (SPEC 8.2).
+///
+/// The trainer holds no state but its position: parameters live in the session's arena, and every
+/// random number is an address. `step` advances; `root` digests the state.
+public struct Trainer {
+  public let session: Session
+  public let recipe: Recipe
+  public let samples: Samples
+  /// T.
+  public let plannedSteps: UInt32
+  /// The next step, t.
+  public private(set) var step: UInt32 = 0
+  let key: RandomKey
+
+  /// What one step did; the step record of the journal (Formats/journal.md).
+  public struct StepResult: Equatable, Sendable {
+    public var step: UInt32 = 0
+    public var samples: UInt32 = 0
+    /// Sum of Q16 nats.
+    public var loss: Int64 = 0
+    public var correct: UInt32 = 0
+    public var saturated: UInt32 = 0
+    public var clipped: UInt32 = 0
+    public var batchDigest = SHA256().finalize()
+
+    public init() {}
+  }
+
+  /// Sums over a set of samples.
+  public struct Evaluation: Equatable, Sendable {
+    public var samples: UInt32 = 0
+    /// Sum of Q16 nats.
+    public var loss: Int64 = 0
+    public var correct: UInt32 = 0
+
+    public init() {}
+  }
+
+  /// - Precondition: session, recipe and samples belong to the same network, and the session was
+  ///   planned with the recipe's needs for micro-batches of at least `recipe.microBatch`.
+  public init(_ session: Session, _ recipe: Recipe, _ samples: Samples) {
+    precondition(samples.firstMisfit(session.network) == nil, "samples that do not fit the network")
+    self.session = session
+    self.recipe = recipe
+    self.samples = samples
+    plannedSteps = recipe.plannedSteps(samples: UInt32(truncatingIfNeeded: samples.count))
+    key = RandomKey(seed: recipe.seed)
+  }
+
+  private var sampleCount: UInt32 { UInt32(truncatingIfNeeded: samples.count) }
+  public var stepsPerEpoch: UInt32 { recipe.stepsPerEpoch(samples: sampleCount) }
+  public var isDone: Bool { step >= plannedSteps }
+  /// The epoch of the next step, ε.
+  public var epoch: UInt32 { step / stepsPerEpoch }
+  /// Whether the step just taken was the last of its epoch, or of the run.
+  public var endsEpoch: Bool { step > 0 && (step % stepsPerEpoch == 0 || isDone) }
+  /// Whether the step just taken is followed by a state root (SPEC 9.5).
+  public var rootIsDue: Bool { step > 0 && (step % recipe.rootPeriod == 0 || isDone) }
+
+  // MARK: - A step
+
+  /// What happens in a step, in the order of the journal.
+  public enum Event: Equatable, Sendable {
+    case step(StepResult)
+    case rangeChange(RangeChange)
+  }
+
+  /// Takes the next step.
+  ///
+  /// - Parameter onEvent: called once with the result, then for each change of a Scale (SPEC 8.9).
+  public mutating func takeStep(onEvent: (Event) -> Void) {
+    precondition(!isDone, "the run is over")
+    let order = SampleOrder(key: key, count: sampleCount, epoch: epoch)
+    let first = step % stepsPerEpoch * recipe.batch
+    let count = min(recipe.batch, sampleCount - first)
+    let microBatches = (count - 1) / recipe.microBatch + 1
+    let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
+    let rates = Backward.Rates(
+      weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
+      head: recipe.rate(.head, factor: factor), microBatches: microBatches)
+    var result = StepResult()
+    result.step = step
+    result.samples = count
+    session.table.reset(.saturated)
+    session.table.reset(.clipped)
+    prepareUpdates(rates)
+    var digest = SHA256()
+    digest.update(tag: "tally/batch/v1")
+    for query in 0..<microBatches {
+      let start = first + query * recipe.microBatch
+      let end = min(start + recipe.microBatch, first + count)
+      runMicroBatch(order, start..<end, query, rates, batch: count, &result, &digest)
+    }
+    applyUpdates(microBatches: microBatches)
+    result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
+    result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
+    result.batchDigest = digest.finalize()
+    onEvent(.step(result))
+    if recipe.tracksRanges {
+      RangeTracker(session, recipe, planned: plannedSteps)
+        .decide(after: step) { onEvent(.rangeChange($0)) }
+    }
+    step += 1
+  }
+
+  private func runMicroBatch(
+    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
+    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256
+  ) {
+    let size = session.network.inputShape.count
+    for (slot, position) in positions.enumerated() {
+      let sample = Int(truncatingIfNeeded: order[position])
+      session.input.slice(slot * size, size).copy(from: samples.values(sample))
+      digest.update(samples.leaf(sample))
+    }
+    session.forward(samples: positions.count, observing: recipe.tracksRanges)
+    countSaturated(samples: positions.count)
+    let outputs = session.network.outputCount
+    let gradient = session.logitGradient
+    for (slot, position) in positions.enumerated() {
+      let sample = Int(truncatingIfNeeded: order[position])
+      let (loss, isCorrect) = Trainer.loss(
+        session, recipe.loss, samples, sample, slot: slot,
+        gradient: gradient.slice(slot * outputs, outputs))
+      result.loss += loss
+      if isCorrect { result.correct += 1 }
+    }
+    Backward(
+      session: session, recipe: recipe, key: key, step: step, query: query,
+      samples: positions.count, rates: rates
+    ).run(lossScale: lossScale(batch: batch))
+  }
+
+  /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
+  private func lossScale(batch: UInt32) -> Scale {
+    switch recipe.loss {
+    case .crossEntropy: Scale.powerOfTwo(-15) / Scale(UInt64(batch))
+    case .meanSquaredError:
+      MeanSquaredError.gradientScale(
+        logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
+        outputs: session.network.outputCount)
+    }
+  }
+
+  /// Loss of the sample in `slot` of the session, and whether its class is right.
+  static func loss(
+    _ session: Session, _ loss: Recipe.Loss, _ samples: Samples, _ sample: Int, slot: Int,
+    gradient: View<Int32>?
+  ) -> (loss: Int64, isCorrect: Bool) {
+    let logits = session.logits(sample: slot)
+    let label = samples.labels.map { Int($0[sample]) }
+    let isCorrect = label.map { $0 == argmax(logits) } ?? false
+    switch loss {
+    case .crossEntropy:
+      guard let label else { preconditionFailure("cross-entropy needs labels") }
+      let value = SoftmaxCrossEntropy(logitScale: session.logitScale)
+        .loss(logits, label: label, gradient: gradient)
+      return (value, isCorrect)
+    case .meanSquaredError:
+      let targets = samples.targets(sample)
+      let value = MeanSquaredError(logitScale: session.logitScale)
+        .loss(
+          logits, targetOf: { j in targets?[j] ?? (j == label ? 1 << 16 : 0) }, gradient: gradient)
+      return (value, isCorrect)
+    }
+  }
+
+  /// Elements equal to 127 where 127 is the upper bound (Formats/journal.md).
+  private func countSaturated(samples count: Int) {
+    for index in 0..<session.network.nodeCount {
+      let node = session.network.node(index)
+      guard !node.hasAccumulators, node.quantization.high == 127 else { continue }
+      let values = session.activation(index + 1).slice(0, count * node.output.count)
+      session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
+    }
+  }
+
+  // MARK: - Evaluation
+
+  /// Loss and right answers over all of `samples` with the session's current parameters.
+  public static func evaluate(
+    _ session: Session, _ loss: Recipe.Loss, _ samples: Samples,
+    onSample: (_ sample: Int, _ predicted: Int) -> Void = { _, _ in }
+  ) -> Evaluation {
+    var result = Evaluation()
+    let size = session.network.inputShape.count
+    var first = 0
+    while first < samples.count {
+      let count = min(session.request.samples, samples.count - first)
+      for slot in 0..<count {
+        session.input.slice(slot * size, size).copy(from: samples.values(first + slot))
+      }
+      session.forward(samples: count)
+      for slot in 0..<count {
+        let (value, isCorrect) = Trainer.loss(
+          session, loss, samples, first + slot, slot: slot, gradient: nil)
+        result.loss += value
+        if isCorrect { result.correct += 1 }
+        onSample(first + slot, argmax(session.logits(sample: slot)))
+      }
+      result.samples += UInt32(truncatingIfNeeded: count)
+      first += count
+    }
+    return result
+  }
+}
+
+// MARK: - Updates
+
+extension Trainer {
+  /// Damps velocities and applies weight decay (SPEC 8.2, 8.6).
+  private func prepareUpdates(_ rates: Backward.Rates) {
+    for index in 0..<session.network.nodeCount {
+      session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
+      session.biasVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
+      guard recipe.weightDecay != .zero, recipe.update(ofNode: index).contains(.weights) else {
+        continue
+      }
+      let rate = rates.rate(isHead: isHead(index), .weights)
+      decayWeights(index, (rate * recipe.weightDecay).multiplier)
+    }
+  }
+
+  private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
+    let node = session.network.node(index)
+    let masters = session.masters(index)
+    let velocities = session.weightVelocities(index)
+    let weights = session.weights(index, node)
+    for element in 0..<weights.count {
+      let value = masters.map { $0[element] } ?? Int32(weights[element]) << 16
+      let change = multiplier.requantize(value)
+      if let velocities {
+        velocities[element] &+= change
+      } else {
+        masters?[element] = value &- change
+      }
+    }
+  }
+
+  /// Whether a node is the last weighted one.
+  func isHead(_ index: Int) -> Bool { index == session.network.lastWeightedNode }
+
+  /// Turns the step's contributions into new parameters (SPEC 8.7).
+  private func applyUpdates(microBatches: UInt32) {
+    for index in 0..<session.network.nodeCount {
+      let update = recipe.update(ofNode: index)
+      guard !update.isEmpty else { continue }
+      let node = session.network.node(index)
+      if update.contains(.weights) { applyWeights(index, node, microBatches) }
+      if let velocities = session.biasVelocities(index) {
+        subtract(
+          velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)
+      }
+      session.refresh(index)
+    }
+  }
+
+  private func applyWeights(_ index: Int, _ node: Node, _ microBatches: UInt32) {
+    let weights = session.weights(index, node)
+    let velocities = session.weightVelocities(index)
+    if let masters = session.masters(index) {
+      if let velocities {
+        subtract(velocities: velocities, from: masters, limit: UpdateLimit.master)
+      }
+      Kernels.refresh(masters: masters, into: weights)
+    } else if let velocities {
+      let lanes = key.stream(
+        .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
+        query: microBatches)
+      subtractStochastically(velocities: velocities, from: weights, lanes)
+    }
+  }
+}

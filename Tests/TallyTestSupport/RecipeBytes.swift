@@ -1,0 +1,74 @@
+public import Tally
+
+/// Canonical recipe bytes (Formats/recipe.md), field by field, for tests.
+public struct RecipeBytes {
+  public var seed: UInt64 = 1
+  public var epochs: UInt32 = 1
+  public var batch: UInt32 = 4
+  public var microBatch: UInt32 = 4
+  public var weights = Recipe.Weights.masters
+  public var loss = Recipe.Loss.crossEntropy
+  public var tracks = true
+  public var rate = Scale.powerOfTwo(-4)
+  public var weightDecay = Scale.zero
+  public var trustRatio = Scale.zero
+  public var normClip = Scale.zero
+  public var clip: UInt32 = 16
+  public var momentum: UInt16 = 0
+  public var schedule = Recipe.Schedule.cosine
+  public var warmup: UInt32 = 0
+  public var rangePeriod: UInt32 = 8
+  public var rootPeriod: UInt32 = 4
+  public var factors: [UInt32] = []
+  /// One update set per node.
+  public var updates: [UInt8]
+  public var largestStepCount: UInt32 = 0
+
+  public init(updates: [UInt8]) { self.updates = updates }
+
+  public var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    func put<T: FixedWidthInteger>(_ value: T) {
+      for index in 0..<T.bitWidth / 8 {
+        bytes.append(UInt8(truncatingIfNeeded: value >> T(8 * index)))
+      }
+    }
+    func put(_ scale: Scale) {
+      put(scale.mantissa)
+      put(scale.exponent)
+    }
+    put(Recipe.magic)
+    put(Recipe.version)
+    put(UInt16(1))
+    put(seed)
+    put(epochs)
+    put(batch)
+    put(microBatch)
+    put(UInt8(1))
+    put(weights.rawValue)
+    put(loss.rawValue)
+    put(UInt8(tracks ? 1 : 0))
+    for _ in 0..<4 { put(rate) }
+    put(weightDecay)
+    put(trustRatio)
+    put(normClip)
+    put(clip)
+    put(momentum)
+    put(schedule.rawValue)
+    put(UInt8(0))
+    put(warmup)
+    put(rangePeriod)
+    put(rootPeriod)
+    put(UInt32(factors.count))
+    put(UInt32(updates.count))
+    put(UInt32(0))
+    put(largestStepCount)
+    put(UInt32(0))
+    for factor in factors { put(factor) }
+    for update in updates {
+      put(update)
+      for _ in 0..<7 { put(UInt8(0)) }
+    }
+    return bytes
+  }
+}

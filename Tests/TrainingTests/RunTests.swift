@@ -1,0 +1,89 @@
+import Importers
+import Tally
+import TallyHost
+import TallyTestSupport
+import Testing
+
+/// A sink that keeps a journal in memory.
+struct MemorySink: ByteSink {
+  var bytes: [UInt8] = []
+  var hasFailed: Bool { false }
+  mutating func write(_ span: RawSpan) {
+    span.withUnsafeBytes { bytes.append(contentsOf: $0) }
+  }
+}
+
+@Suite("A training run") struct RunTests {
+  /// Class k lights up the inputs i with i mod classes = k, over a noise of small values.
+  func samples(_ network: Network, count: Int) -> PreparedSamples {
+    let size = network.inputShape.count
+    let classes = network.outputCount
+    var values: [Int8] = []
+    for sample in 0..<count {
+      for index in 0..<size {
+        let noise = (sample * 31 + index * 17) % 41
+        values.append(Int8(clamping: (index % classes == sample % classes ? 60 : -100) + noise))
+      }
+    }
+    return PreparedSamples(
+      values: values, labels: (0..<count).map { Int32($0 % classes) }, targets: nil, count: count)
+  }
+
+  func run(
+    _ builder: ModelBuilder, _ recipe: RecipeBytes, count: Int = 18, isCompact: Bool = false
+  ) throws -> (journal: [UInt8], model: [UInt8], loss: [Int64]) {
+    let model = try LoadedModel(builder.bytes())
+    let pinned = AlignedMemory(recipe.bytes)
+    let recipe = try Recipe(validating: pinned.view(of: UInt8.self), for: model.network)
+    let host = try HostSession(
+      model,
+      SessionRequest(samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs))
+    let data = samples(model.network, count: count)
+    var run = Run(
+      Trainer(host.session, recipe, data.samples), dataDigest: data.digest)
+    var writer = JournalWriter(MemorySink())
+    var losses: [Int64] = []
+    run.begin(&writer)
+    while !run.isDone {
+      run.takeStep(&writer)
+      losses.append(run.lastStep!.loss)
+    }
+    run.end(&writer)
+    return (writer.sink.bytes, host.modelBytes(), losses)
+  }
+
+  @Test("learns a separable task, dense and convolutional, with and without masters")
+  func learns() throws {
+    for builder in [
+      SmallNetworks.dense(), SmallNetworks.convolutional(),
+      SmallNetworks.convolutional(residual: true),
+    ] {
+      for weights in [Recipe.Weights.masters, .int8] {
+        var recipe = RecipeBytes(
+          updates: builder.nodes.map { $0.weights.isEmpty ? 0 : 3 })
+        recipe.epochs = 12
+        recipe.rate = .powerOfTwo(-2)
+        recipe.weights = weights
+        let result = try run(builder, recipe)
+        let first: Int64 = result.loss.prefix(4).reduce(0, +)
+        let last: Int64 = result.loss.suffix(4).reduce(0, +)
+        #expect(last * 3 < first, "\(result.loss)")
+      }
+    }
+  }
+
+  @Test("compact and fast sessions give the same journal")
+  func compact() throws {
+    let builder = SmallNetworks.convolutional(residual: true)
+    var recipe = RecipeBytes(updates: builder.nodes.map { $0.weights.isEmpty ? 0 : 3 })
+    recipe.epochs = 2
+    recipe.microBatch = 3
+    recipe.momentum = 16_384
+    recipe.trustRatio = .powerOfTwo(-6)
+    recipe.normClip = .powerOfTwo(0)
+    let fast = try run(builder, recipe)
+    let compact = try run(builder, recipe, isCompact: true)
+    #expect(fast.journal == compact.journal)
+    #expect(fast.model == compact.model)
+  }
+}

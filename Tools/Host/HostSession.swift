@@ -1,0 +1,35 @@
+import Importers
+public import Tally
+
+/// A session with the memory it works in.
+public final class HostSession {
+  public let session: Session
+  public let model: LoadedModel
+  /// What the arena was planned to be; the arena is exactly that large.
+  public let plannedByteCount: Int
+  private let arena: AlignedMemory
+
+  /// - Parameter request: what to plan for; its views must outlive the session.
+  public init(_ model: LoadedModel, _ request: SessionRequest) throws(MemoryPlanError) {
+    self.model = model
+    let entryCount = MemoryPlan.largestEntryCount(nodeCount: model.network.nodeCount)
+    let planMemory = AlignedMemory(byteCount: entryCount * MemoryLayout<MemoryPlan.Entry>.stride)
+    let entries = planMemory.view(of: MemoryPlan.Entry.self)
+    let plan = try MemoryPlan(model.network, request, entries: entries)
+    plannedByteCount = plan.byteCount
+    arena = AlignedMemory(byteCount: plan.byteCount)
+    session = Session(model.network, request, plan: plan, arena: Arena(arena.bytes))
+  }
+
+  /// The model file with the session's current parameters.
+  public func modelBytes() -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(model.byteCount)
+    session.forEachModelRun { run in run.withRawSpan { span in
+      span.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    } }
+    let digest = session.modelDigest
+    bytes += (0..<Digest.byteCount).map { digest[$0] }
+    return bytes
+  }
+}

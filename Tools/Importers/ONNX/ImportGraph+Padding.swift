@@ -1,3 +1,5 @@
+import Tally
+
 /// Simplification of bounds, slices and padding.
 extension ImportGraph {
   /// A bound after a bound is one bound; a slice after a slice is one slice.
@@ -137,8 +139,8 @@ extension ImportGraph.Operation {
       // window holds such a value.
       let geometry = grown(geometry)
       let isCovered =
-        max(geometry.padTop, geometry.padBottom) < geometry.spanHeight
-        && max(geometry.padLeft, geometry.padRight) < geometry.spanWidth
+        max(geometry.padTop, geometry.padBottom) < geometry.extentHeight
+        && max(geometry.padLeft, geometry.padRight) < geometry.extentWidth
         && geometry.dilationHeight == 1 && geometry.dilationWidth == 1
       return isPositive && isCovered ? .network(.maxPool(geometry: geometry)) : nil
     default: return nil

@@ -41,7 +41,9 @@ extension ONNXImporter {
 
   /// What blocked nodes read: the network as far as it goes.
   private var roots: [Int] {
-    blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap { if case .activation(let view)? = values[$0] { view.tensor } else { nil } }
+    blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
+      if case .activation(let view)? = values[$0] { view.tensor } else { nil }
+    }
   }
 
   private func reachable(from roots: [Int]) -> [Int] {

@@ -1,3 +1,5 @@
+import Tally
+
 extension ONNXImporter {
   /// MaxPool and AveragePool.
   mutating func readPool() throws(InputError) -> [Value] {
@@ -51,10 +53,10 @@ extension ONNXImporter {
       return count * stride < size + before ? stride - room % stride : 0
     }
     let bottom = extra(
-      shape.height, geometry.padTop, geometry.padBottom, geometry.spanHeight,
+      shape.height, geometry.padTop, geometry.padBottom, geometry.extentHeight,
       geometry.strideHeight)
     let right = extra(
-      shape.width, geometry.padLeft, geometry.padRight, geometry.spanWidth, geometry.strideWidth)
+      shape.width, geometry.padLeft, geometry.padRight, geometry.extentWidth, geometry.strideWidth)
     geometry.padBottom += bottom
     geometry.padRight += right
     return bottom == 0 && right == 0
@@ -147,9 +149,11 @@ extension ONNXImporter {
     let others = (0..<rank).filter {
       !view.isBatch($0) && !reduced.contains($0) && !view.factors($0).isEmpty
     }
-    guard reduced.count <= 2, others.count <= 1, (0..<rank).allSatisfy({ axis in
-      !view.isBatch(axis) || view.factors(axis).isEmpty
-    }) else {
+    guard reduced.count <= 2, others.count <= 1,
+      (0..<rank).allSatisfy({ axis in
+        !view.isBatch(axis) || view.factors(axis).isEmpty
+      })
+    else {
       note(305, "reduces axes \(reduced) of \(rank), which are not height and width")
       return nil
     }

@@ -90,6 +90,9 @@ let package = Package(
       name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
+      name: "GoldenTests", dependencies: ["Tally", "Importers", "TallyHost", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],
       exclude: ["Fixtures"], swiftSettings: host),
   ],

@@ -88,8 +88,8 @@ public func decay(velocities: View<Int32>, momentum: Int32) {
 ///
 /// High and low halves of the squares are summed apart, so no lane can overflow.
 public struct SquareSum: Sendable {
-  private var low: UInt64 = 0
-  private var high: UInt64 = 0
+  var low: UInt64 = 0
+  var high: UInt64 = 0
 
   public init() {}
 

@@ -323,12 +323,13 @@ struct Backward {
     let rate = rates.rate(isHead: isHead(index), .weights)
     let inputScale = table.scale(node.firstInput)
     let isOneBlock = tiling.blockChannels == node.output.channels
-    var factor: Scale?
-    if recipe.trustRatio != .zero || recipe.normClip != .zero {
+    let needsNorm = recipe.trustRatio != .zero || recipe.normClip != .zero
+    var limits = StepLimits()
+    if needsNorm {
       var squares = SquareSum()
       forEachBlock(index, node, shape, db, tiling) { block, _ in squares.add(block) }
       if squares.isZero { return }
-      factor = limitingFactor(
+      limits = stepLimits(
         index, node, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
     }
     let target = session.weightVelocities(index) ?? session.masters(index)
@@ -336,7 +337,7 @@ struct Backward {
     let subtracting = session.weightVelocities(index) == nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
-    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && factor != nil) {
+    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
       block, firstChannel in
       var row = 0
       while row < block.count / shape.depth {
@@ -344,12 +345,12 @@ struct Backward {
         // Per layer one multiplier serves the block.
         let rows = node.scalesPerChannel ? 1 : block.count / shape.depth
         let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
-        var unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
-        if let factor { unit = unit * factor }
+        let unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
+        let multiplier = limits.applied(to: unit).multiplier
         let first = o * shape.depth
         let count = rows * shape.depth
         clipped += contribute(
-          block.slice(row * shape.depth, count), unit.multiplier, lanes, first: first,
+          block.slice(row * shape.depth, count), multiplier, lanes, first: first,
           limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
         row += rows
       }
@@ -357,27 +358,37 @@ struct Backward {
     table.add(clipped, to: .clipped)
   }
 
-  /// What U is multiplied by so that neither the gradient's norm nor the step is too large (SPEC 8.6);
-  /// `nil` for no limit. Where both bind, the norm clip is applied first.
-  private func limitingFactor(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> Scale? {
+  /// What U is multiplied by so that neither the gradient's norm nor the step is too large.
+  private struct StepLimits {
+    var normClip: Scale?
+    var trustRatio: Scale?
+
+    /// One rounding for each limit that binds, the norm clip's first: their product would round otherwise.
+    func applied(to unit: Scale) -> Scale {
+      var unit = unit
+      if let normClip { unit = unit * normClip }
+      if let trustRatio { unit = unit * trustRatio }
+      return unit
+    }
+  }
+
+  /// The limits that bind for a gradient of norm ν (SPEC 8.6).
+  private func stepLimits(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> StepLimits {
+    var limits = StepLimits()
     var norm = norm
-    var factor: Scale?
     let clip = recipe.normClip
     if clip != .zero && clip < norm {
-      factor = clip / norm
+      limits.normClip = clip / norm
       norm = clip
     }
     let trust = recipe.trustRatio
-    guard trust != .zero else { return factor }
+    guard trust != .zero else { return limits }
     let weights = weightNorm(index, node)
-    guard weights != .zero else { return factor }
+    guard weights != .zero else { return limits }
     let step = rate * norm
     let limit = trust * weights / Scale(UInt64(rates.microBatches))
-    if limit < step {
-      let ratio = limit / step
-      factor = factor.map { $0 * ratio } ?? ratio
-    }
-    return factor
+    if limit < step { limits.trustRatio = limit / step }
+    return limits
   }
 
   /// ‖W‖ in real units (SPEC 8.6).

@@ -202,6 +202,7 @@ struct RangeTracker {
       return moves(index, with: tensor) ? scale.multiplied(byPowerOfTwo: octaves) : scale
     }
     for index in 0..<network.tensorCount where !isInRange(scale(index)) { return false }
+    guard isInRange(headScale(input: scale)) else { return false }
     for index in 0..<network.nodeCount {
       let node = network.node(index)
       switch node.operation {
@@ -222,6 +223,15 @@ struct RangeTracker {
     return true
   }
 
+  /// S_x·S_w of a head with accumulators after a change; the output's own Scale for any other head.
+  private func headScale(input scale: (Int) -> Scale, weightOctaves: Int32 = 0) -> Scale {
+    let last = network.nodeCount - 1
+    let node = network.node(last)
+    guard node.hasAccumulators else { return scale(last + 1) }
+    let weights = session.weightScale(last, node, 0).multiplied(byPowerOfTwo: weightOctaves)
+    return scale(node.firstInput) * weights
+  }
+
   private func isInRange(_ scale: Scale) -> Bool { abs(scale.exponent) <= 512 }
 
   private func canDouble(_ biases: View<Int32>, times: Int32) -> Bool {
@@ -240,6 +250,9 @@ struct RangeTracker {
     }
     for channel in 0..<node.scaleCount {
       guard abs(scales[2 * channel + 1] + octaves) <= 512 else { return false }
+    }
+    if index == network.nodeCount - 1 {
+      guard isInRange(headScale(input: table.scale, weightOctaves: octaves)) else { return false }
     }
     for channel in 0..<node.scaleCount { scales[2 * channel + 1] += octaves }
     let weights = session.weights(index, node)

@@ -203,12 +203,15 @@ public struct Recipe {
 
   private func checkNodes(_ network: Network) throws(RecipeError) {
     let first = Recipe.fixedByteCount + 4 * factorCount
+    var updatesSomething = false
     for index in 0..<nodeCount {
       let offset = first + Recipe.nodeByteCount * index
       let isWeighted = network.node(index).operation.weighted != nil
       try check(bytes[offset] <= (isWeighted ? 3 : 0), offset)
       for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
+      updatesSomething = updatesSomething || bytes[offset] != 0
     }
+    try check(updatesSomething || epochs == 0, first)
   }
 
   private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {

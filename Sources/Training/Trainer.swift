@@ -257,6 +257,8 @@ extension Trainer {
       if let velocities = session.biasVelocities(index) {
         subtract(
           velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)
+        // Without momentum nothing of a step outlives it, not even in the state root.
+        if recipe.momentum == 0 { velocities.fill(0) }
       }
       session.refresh(index)
     }
@@ -275,6 +277,7 @@ extension Trainer {
         .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
         query: microBatches)
       subtractStochastically(velocities: velocities, from: weights, lanes)
+      if recipe.momentum == 0 { velocities.fill(0) }
     }
   }
 }

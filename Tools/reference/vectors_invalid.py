@@ -542,7 +542,7 @@ def recipe_faults():
         "factor-count-overflows": put(108, "I", 0x40000000, valid_step),
         "node-count-zero": put(112, "I", 0, valid[:128]),
         "node-count-too-large": put(112, "I", 4097) + bytes(8 * 4094),
-        "extension-block-unknown": put(116, "I", 1) + struct.pack("<III", 1, 4, 0),
+        "extension-block-unknown": put(116, "I", 1) + struct.pack("<III", 0xFFFFFFFF, 4, 0),
         "extension-count-without-blocks": put(116, "I", 1), "reserved-124-set": put(124, "I", 1),
         "update-flag-unknown": put(128, "B", 4), "update-reserved-set": put(129, "B", 1),
         "update-last-reserved-set": put(135, "B", 1),

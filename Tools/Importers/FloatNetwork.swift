@@ -50,14 +50,6 @@ public struct FloatNetwork: Sendable {
   }
 }
 
-/// Where the channels stand in a person's data.
-public enum DataLayout: String, Hashable, Sendable {
-  /// Channels first: PyTorch's images, and [channels, length] signals.
-  case nchw
-  /// Channels last: Keras, TFLite, and Tally itself. Also plain feature vectors.
-  case nhwc
-}
-
 /// Height, width and channels of a tensor; a signal has height 1, a vector also width 1.
 public struct TensorShape: Hashable, Sendable, CustomStringConvertible {
   public var height: Int

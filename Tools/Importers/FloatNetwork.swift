@@ -1,3 +1,5 @@
+public import Tally
+
 /// A network as somebody trained it: real weights, NHWC tensors, one input, one output.
 ///
 /// Every importer ends here and the converter begins here. Tensors are numbered: 0 is the
@@ -68,49 +70,15 @@ public struct TensorShape: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(height)×\(width)×\(channels)" }
 }
 
-/// The window of a convolution or pooling: sizes in elements, padding counted on each side.
-public struct WindowGeometry: Hashable, Sendable {
-  public var kernelHeight: Int
-  public var kernelWidth: Int
-  public var strideHeight: Int
-  public var strideWidth: Int
-  public var padTop: Int
-  public var padLeft: Int
-  public var padBottom: Int
-  public var padRight: Int
-  public var dilationHeight: Int
-  public var dilationWidth: Int
+extension WindowGeometry {
+  var hasPadding: Bool { padTop != 0 || padLeft != 0 || padBottom != 0 || padRight != 0 }
 
-  public init(
-    kernelHeight: Int, kernelWidth: Int, strideHeight: Int = 1, strideWidth: Int = 1,
-    padTop: Int = 0, padLeft: Int = 0, padBottom: Int = 0, padRight: Int = 0,
-    dilationHeight: Int = 1, dilationWidth: Int = 1
-  ) {
-    self.kernelHeight = kernelHeight
-    self.kernelWidth = kernelWidth
-    self.strideHeight = strideHeight
-    self.strideWidth = strideWidth
-    self.padTop = padTop
-    self.padLeft = padLeft
-    self.padBottom = padBottom
-    self.padRight = padRight
-    self.dilationHeight = dilationHeight
-    self.dilationWidth = dilationWidth
-  }
-
-  /// The extent of the window with its dilation.
-  public var spanHeight: Int { (kernelHeight - 1) * dilationHeight + 1 }
-  public var spanWidth: Int { (kernelWidth - 1) * dilationWidth + 1 }
-
-  public var hasPadding: Bool { padTop != 0 || padLeft != 0 || padBottom != 0 || padRight != 0 }
-
-  /// Height and width of the result, ⌊(size + padding − span) / stride⌋ + 1; nil if the window
-  /// does not fit once.
-  public func outputSize(_ input: TensorShape) -> (height: Int, width: Int)? {
-    let height = input.height + padTop + padBottom - spanHeight
-    let width = input.width + padLeft + padRight - spanWidth
-    guard height >= 0, width >= 0, strideHeight > 0, strideWidth > 0 else { return nil }
-    return (height / strideHeight + 1, width / strideWidth + 1)
+  /// Height and width of the result; nil if the window does not fit once.
+  func outputSize(_ input: TensorShape) -> (height: Int, width: Int)? {
+    guard let height = outputHeight(input.height), let width = outputWidth(input.width) else {
+      return nil
+    }
+    return (height, width)
   }
 }
 

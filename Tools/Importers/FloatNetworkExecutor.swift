@@ -1,3 +1,5 @@
+import Tally
+
 /// Runs a `FloatNetwork` in float32: the reference that a conversion is measured against.
 ///
 /// Every sum is taken in one order, products are not fused into it, and no function of the C
@@ -55,11 +57,16 @@ public struct FloatExecutor: Sendable {
       layers[index]?.multiply(x, rows: count, into: &result, columns: outputs)
     case .maxPool(let geometry):
       pool(x, shape, into: &result, node.shape, geometry, count, from: -.infinity) {
-        sum, value in value > sum ? value : sum
-      } finish: { value, _ in value }
+        sum, value in
+        value > sum ? value : sum
+      } finish: { value, _ in
+        value
+      }
     case .averagePool(let geometry, let countsPadding):
       let area = geometry.kernelHeight * geometry.kernelWidth
-      pool(x, shape, into: &result, node.shape, geometry, count, from: 0) { $0 + $1 } finish: {
+      pool(x, shape, into: &result, node.shape, geometry, count, from: 0) {
+        $0 + $1
+      } finish: {
         $0 / Float(countsPadding ? area : max($1, 1))
       }
     case .add:
@@ -92,7 +99,8 @@ public struct FloatExecutor: Sendable {
           for channel in 0..<channels { sums[channel] = start }
           var elements = 0
           for y in 0..<geometry.kernelHeight {
-            let inputRow = row * geometry.strideHeight - geometry.padTop + y * geometry.dilationHeight
+            let inputRow =
+              row * geometry.strideHeight - geometry.padTop + y * geometry.dilationHeight
             guard inputRow >= 0, inputRow < shape.height else { continue }
             for x0 in 0..<geometry.kernelWidth {
               let inputColumn =

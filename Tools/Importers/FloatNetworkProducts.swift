@@ -1,3 +1,5 @@
+import Tally
+
 /// A layer's weights in the order in which the inner loops read them.
 ///
 /// Outputs stand in panels of eight, one vector register: panel, then input, then the eight

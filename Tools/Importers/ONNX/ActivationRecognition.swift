@@ -66,17 +66,19 @@ extension ONNXImporter {
   /// The function between two tensors at one point; nil if it is no function of single elements.
   private func evaluate(_ tensor: Int, from base: Int, at x: Double) -> Double? {
     var known = [base: x]
-    return evaluate(tensor, from: base, &known)
+    return evaluate(tensor, from: base, &known, depth: 0)
   }
 
-  private func evaluate(_ tensor: Int, from base: Int, _ known: inout [Int: Double]) -> Double? {
+  private func evaluate(
+    _ tensor: Int, from base: Int, _ known: inout [Int: Double], depth: Int
+  ) -> Double? {
     if let value = known[tensor] { return value }
-    guard tensor > base else { return nil }
+    guard tensor > base, depth < 24 else { return nil }
     let made = graph.nodes[tensor - 1]
     var inputs: [Double] = []
     for input in made.inputs {
       guard graph.shape(of: input) == made.shape,
-        let value = evaluate(input, from: base, &known)
+        let value = evaluate(input, from: base, &known, depth: depth + 1)
       else { return nil }
       inputs.append(value)
     }

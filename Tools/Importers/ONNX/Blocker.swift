@@ -7,6 +7,8 @@ struct Blocker {
   var reason: String
   var help: String?
   var path: String
+  /// Index of the ONNX node.
+  var node: Int
 }
 
 extension ONNXImporter {
@@ -21,26 +23,27 @@ extension ONNXImporter {
     blockers.append(
       Blocker(
         code: code, operatorName: node.qualifiedOperator, reason: reason, help: help,
-        path: node.path))
+        path: node.path, node: nodeIndex))
   }
 
   /// One error for all obstacles: each operator and reason once, with its count and places.
   func blockingError() -> InputError? {
     guard let first = blockers.first else { return nil }
-    var groups: [(key: String, members: [Blocker])] = []
+    var groups: [[Blocker]] = []
+    var groupOf: [String: Int] = [:]
     for blocker in blockers {
       let key = "\(blocker.operatorName): \(blocker.reason)"
-      if let index = groups.firstIndex(where: { $0.key == key }) {
-        groups[index].members.append(blocker)
+      if let index = groupOf[key] {
+        groups[index].append(blocker)
       } else {
-        groups.append((key, [blocker]))
+        groupOf[key] = groups.count
+        groups.append([blocker])
       }
     }
-    let lines = groups.map { group in
-      let paths = group.members.map(\.path)
+    let lines = groups.map { members in
+      let paths = members.map(\.path)
       let shown = paths.prefix(4).joined(separator: ", ") + (paths.count > 4 ? ", …" : "")
-      let blocker = group.members[0]
-      return "\(blocker.operatorName) ×\(paths.count): \(blocker.reason) (\(shown))"
+      return "\(members[0].operatorName) ×\(paths.count): \(members[0].reason) (\(shown))"
     }
     var helps: [String] = []
     for blocker in blockers {

@@ -39,7 +39,8 @@ extension ONNXImporter {
     case "Flatten":
       let stated = try integer("axis", default: 1)
       guard
-        let axis = stated == Int64(shape.count) ? shape.count : normalized(stated, rank: shape.count)
+        let axis = stated == Int64(shape.count)
+          ? shape.count : normalized(stated, rank: shape.count)
       else { return nil }
       result.shape = [shape[..<axis].reduce(1, *), shape[axis...].reduce(1, *)]
     case "Squeeze":

@@ -1,3 +1,5 @@
+import Tally
+
 /// Folding of x · scale + offset into neighbouring layers: products and sums in Double, one
 /// rounding at the end.
 extension ImportGraph {
@@ -12,7 +14,8 @@ extension ImportGraph {
       guard case .affine(var scale, var offset) = nodes[index].operation else { continue }
       let tensor = index + 1
       let channels = nodes[index].shape.channels
-      if case .affine(let earlierScale, let earlierOffset)? = operation(of: nodes[index].inputs[0]) {
+      if case .affine(let earlierScale, let earlierOffset)? = operation(of: nodes[index].inputs[0])
+      {
         let source = nodes[index].inputs[0]
         (scale, offset) = Self.composed(
           (earlierScale, earlierOffset), (scale, offset), channels: channels)

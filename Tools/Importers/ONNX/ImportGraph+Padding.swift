@@ -1,3 +1,5 @@
+import Tally
+
 /// Simplification of bounds, slices and padding.
 extension ImportGraph {
   /// A bound after a bound is one bound; a slice after a slice is one slice.
@@ -85,13 +87,19 @@ extension ImportGraph {
     }
   }
 
-  private func isNeverNegative(_ tensor: Int) -> Bool {
-    guard case .network(.activation(let kind))? = operation(of: tensor) else { return false }
-    switch kind {
-    case .relu, .sigmoid, .hardSigmoid: return true
-    case .clip(let low, _): return low >= 0
-    default: return false
+  /// Whether all elements of a tensor are known to be 0 or more.
+  func isNeverNegative(_ tensor: Int) -> Bool {
+    var tensor = tensor
+    while tensor > 0, case .network(let operation) = nodes[tensor - 1].operation {
+      switch operation {
+      case .activation(.relu), .activation(.sigmoid), .activation(.hardSigmoid), .softmax:
+        return true
+      case .activation(.clip(let low, _)): return low >= 0
+      case .maxPool, .averagePool, .slicePad, .upsample: tensor = nodes[tensor - 1].inputs[0]
+      default: return false
+      }
     }
+    return false
   }
 }
 
@@ -131,8 +139,8 @@ extension ImportGraph.Operation {
       // window holds such a value.
       let geometry = grown(geometry)
       let isCovered =
-        max(geometry.padTop, geometry.padBottom) < geometry.spanHeight
-        && max(geometry.padLeft, geometry.padRight) < geometry.spanWidth
+        max(geometry.padTop, geometry.padBottom) < geometry.extentHeight
+        && max(geometry.padLeft, geometry.padRight) < geometry.extentWidth
         && geometry.dilationHeight == 1 && geometry.dilationWidth == 1
       return isPositive && isCovered ? .network(.maxPool(geometry: geometry)) : nil
     default: return nil

@@ -1,3 +1,5 @@
+import Tally
+
 /// Data that would have to move: resolved where a layer's weights can do it.
 extension ImportGraph {
   /// Removes rearrangements by permuting the rows of the fully connected layer they follow, or
@@ -37,7 +39,8 @@ extension ImportGraph {
   }
 
   private mutating func permuteRows(of index: Int, source: [Int]) {
-    guard case .network(.fullyConnected(let outputs, let weights, let bias)) = nodes[index].operation
+    guard
+      case .network(.fullyConnected(let outputs, let weights, let bias)) = nodes[index].operation
     else { return }
     let run = weights.count / outputs
     func rows<Element>(_ values: [Element], _ run: Int) -> [Element] {

@@ -82,16 +82,6 @@ struct ImportGraph {
     return result
   }
 
-  /// Makes every reader of `old` read `new`.
-  mutating func redirect(_ old: Int, to new: Int, output: inout Int) {
-    for index in nodes.indices {
-      for position in nodes[index].inputs.indices where nodes[index].inputs[position] == old {
-        nodes[index].inputs[position] = new
-      }
-    }
-    if output == old { output = new }
-  }
-
   /// Drops the nodes that `output` does not depend on and renumbers the rest.
   mutating func removeUnused(output: inout Int) {
     var isUsed = [Bool](repeating: false, count: nodes.count + 1)

@@ -247,7 +247,9 @@ extension ONNXImporter {
     // The gate of squeeze-and-excitation: one value per channel.
     let shape = graph.shape(of: a.tensor)
     let small = graph.shape(of: b.tensor)
-    let channelAxis = (0..<rank).first { a.factors($0) == [Factor(size: shape.channels, stride: 1)] }
+    let channelAxis = (0..<rank).first {
+      a.factors($0) == [Factor(size: shape.channels, stride: 1)]
+    }
     guard small == TensorShape(height: 1, width: 1, channels: shape.channels) else { return nil }
     for axis in 0..<rank {
       let isChannels = axis == channelAxis

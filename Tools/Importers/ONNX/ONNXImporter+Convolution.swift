@@ -1,3 +1,5 @@
+import Tally
+
 extension ONNXImporter {
   /// Conv: [batch, in, (height,) width] → [batch, out, (height,) width].
   mutating func readConvolution() throws(InputError) -> [Value] {
@@ -97,8 +99,8 @@ extension ONNXImporter {
     return WindowGeometry(
       kernelHeight: y.map { kernel[$0] } ?? 1, kernelWidth: kernel[x],
       strideHeight: y.map { strides[$0] } ?? 1, strideWidth: strides[x],
+      dilationHeight: y.map { dilations[$0] } ?? 1, dilationWidth: dilations[x],
       padTop: y.map { pads[$0] } ?? 0, padLeft: pads[x],
-      padBottom: y.map { pads[$0 + count] } ?? 0, padRight: pads[x + count],
-      dilationHeight: y.map { dilations[$0] } ?? 1, dilationWidth: dilations[x])
+      padBottom: y.map { pads[$0 + count] } ?? 0, padRight: pads[x + count])
   }
 }

@@ -4,13 +4,19 @@ extension ONNXImporter {
     if let obstacle = try unsupported() { return obstacle }
     var constants: [ConstantTensor?] = []
     var hasActivation = false
+    var isBlocked = false
     for position in node.inputs.indices {
       switch input(position) {
       case .constant(let tensor): constants.append(tensor)
-      case .blocked: return [.blocked]
+      case .blocked: isBlocked = true
       case .activation: hasActivation = true
       case nil: constants.append(nil)
       }
+    }
+    if isBlocked {
+      // What the value is cannot be known; that a product of two values is none of ours can.
+      if node.operatorType == "MatMul", constants.isEmpty { return try readMatMul() }
+      return [.blocked]
     }
     if !hasActivation { return try foldConstants(constants) }
     return try readActivationNode()
@@ -147,6 +153,12 @@ extension ONNXImporter {
   }
 
   private mutating func readPassThrough() throws(InputError) -> [Value] {
+    // A constant cast to the type of a computed value, which is float.
+    if node.operatorType == "CastLike", var constant = constantInput(0) {
+      if constant.integers != nil { constant.values = .floats(constant.asFloats) }
+      constant.elementType = .float
+      return [.constant(constant)]
+    }
     guard let view = activationInput else { return block(305, "its data input is constant") }
     switch node.operatorType {
     case "Dropout":

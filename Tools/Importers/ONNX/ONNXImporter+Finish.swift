@@ -41,9 +41,9 @@ extension ONNXImporter {
 
   /// What blocked nodes read: the network as far as it goes.
   private var roots: [Int] {
-    blockers.flatMap { blocker in
-      model.graph.nodes.filter { $0.path == blocker.path }.flatMap(\.inputs)
-    }.compactMap { if case .activation(let view)? = values[$0] { view.tensor } else { nil } }
+    blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
+      if case .activation(let view)? = values[$0] { view.tensor } else { nil }
+    }
   }
 
   private func reachable(from roots: [Int]) -> [Int] {
@@ -59,6 +59,7 @@ extension ONNXImporter {
   private mutating func noteUnrecognized(_ indices: [Int]) {
     for index in indices {
       let made = graph.nodes[index]
+      nodeIndex = made.origin
       node = model.graph.nodes[made.origin]
       switch made.operation {
       case .elementwise:
@@ -79,6 +80,7 @@ extension ONNXImporter {
     for (index, made) in graph.nodes.enumerated() where index + 1 != output {
       switch made.operation {
       case .network(.softmax), .network(.logSoftmax):
+        nodeIndex = made.origin
         node = model.graph.nodes[made.origin]
         note(305, "before the end of the network", help: "Softmax is supported as the last layer")
       default: break

@@ -1,3 +1,5 @@
+import Tally
+
 extension ONNXImporter {
   /// Gemm: alpha · A′ · B′ + beta · C with A computed, B and C constant.
   mutating func readGemm() throws(InputError) -> [Value] {

@@ -23,9 +23,7 @@ extension ONNXImporter {
     }
     if pads.allSatisfy({ $0 == 0 }) { return one(view) }
     guard value == 0 else { return block(305, "value \(value)", help: "use zero padding") }
-    guard let roles = completedRoles(view) else {
-      return block(305, "of an axis that mixes height, width and channels")
-    }
+    guard let (view, roles) = structured(view) else { return [.blocked] }
     let shape = graph.shape(of: view.tensor)
     var slice = SlicePad(identity: shape)
     for (index, stated) in axes.enumerated() {
@@ -70,11 +68,12 @@ extension ONNXImporter {
     guard let axis = normalized(stated, rank: rank), views.allSatisfy({ $0.axes.count == rank })
     else { throw graphError("Concat '\(node.path)': axis \(stated), \(views.map(\.sizes))") }
     if views.count == 1 { return one(first) }
-    guard let roles = completedRoles(first), roles[axis] == .channels else {
+    guard let (leading, roles) = structured(first) else { return [.blocked] }
+    guard roles[axis] == .channels else {
       return block(305, "along axis \(stated), which is not the channels")
     }
-    var shape = graph.shape(of: first.tensor)
-    var tensors = [first.tensor]
+    var shape = graph.shape(of: leading.tensor)
+    var tensors = [leading.tensor]
     for view in views.dropFirst() {
       let tensor = spatialTensor(
         view, height: roles.firstIndex(of: .height), width: roles.firstIndex(of: .width),

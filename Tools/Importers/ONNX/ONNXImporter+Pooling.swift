@@ -1,9 +1,11 @@
+import Tally
+
 extension ONNXImporter {
   /// MaxPool and AveragePool.
   mutating func readPool() throws(InputError) -> [Value] {
     guard let view = activationInput else { return block(305, "its data input is constant") }
     let isMax = node.operatorType == "MaxPool"
-    if node.outputs.count > 1, !node.outputs[1].isEmpty, isRead(node.outputs[1]) {
+    if node.outputs.count > 1, readNames.contains(node.outputs[1]) {
       return block(305, "the second output (positions) is used")
     }
     guard let kernel = try sizes("kernel_shape"), kernel.count == view.axes.count - 2,
@@ -51,17 +53,13 @@ extension ONNXImporter {
       return count * stride < size + before ? stride - room % stride : 0
     }
     let bottom = extra(
-      shape.height, geometry.padTop, geometry.padBottom, geometry.spanHeight,
+      shape.height, geometry.padTop, geometry.padBottom, geometry.extentHeight,
       geometry.strideHeight)
     let right = extra(
-      shape.width, geometry.padLeft, geometry.padRight, geometry.spanWidth, geometry.strideWidth)
+      shape.width, geometry.padLeft, geometry.padRight, geometry.extentWidth, geometry.strideWidth)
     geometry.padBottom += bottom
     geometry.padRight += right
     return bottom == 0 && right == 0
-  }
-
-  func isRead(_ name: String) -> Bool {
-    model.graph.nodes.contains { $0.inputs.contains(name) } || outputName == name
   }
 
   mutating func readGlobalPool() -> [Value] {
@@ -151,9 +149,11 @@ extension ONNXImporter {
     let others = (0..<rank).filter {
       !view.isBatch($0) && !reduced.contains($0) && !view.factors($0).isEmpty
     }
-    guard reduced.count <= 2, others.count <= 1, (0..<rank).allSatisfy({ axis in
-      !view.isBatch(axis) || view.factors(axis).isEmpty
-    }) else {
+    guard reduced.count <= 2, others.count <= 1,
+      (0..<rank).allSatisfy({ axis in
+        !view.isBatch(axis) || view.factors(axis).isEmpty
+      })
+    else {
       note(305, "reduces axes \(reduced) of \(rank), which are not height and width")
       return nil
     }

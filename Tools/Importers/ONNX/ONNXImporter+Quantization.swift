@@ -31,6 +31,16 @@ extension ONNXImporter {
     let integer = Int(zeroPoint?.integers?.first ?? 0)
     let quantization = ActivationQuantization(
       scale: scale, zeroPoint: isUnsigned ? integer - 128 : integer, isUnsigned: isUnsigned)
+    // A zero point at the end of the range cuts off everything below 0: quantisers leave a ReLU
+    // out that is followed by such a one, so here it is put back.
+    if quantization.zeroPoint == -128, node.operatorType == "QuantizeLinear",
+      !graph.isNeverNegative(view.tensor), view.tensor != 0
+    {
+      let clip = ActivationKind.clip(low: 0, high: scale * 255)
+      let clipped = appendInPlace(.network(.activation(clip)), view)
+      setQuantization(quantization, of: clipped.tensor)
+      return one(clipped)
+    }
     setQuantization(quantization, of: view.tensor)
     return one(view)
   }

@@ -8,9 +8,7 @@ extension ONNXImporter {
     }
     let sizes = view.sizes
     guard let target = try resizeTarget(sizes) else { return [.blocked] }
-    guard let roles = completedRoles(view) else {
-      return block(305, "of an axis that mixes height, width and channels")
-    }
+    guard let (view, roles) = structured(view) else { return [.blocked] }
     var height = 1
     var width = 1
     for axis in sizes.indices where target[axis] != sizes[axis] {

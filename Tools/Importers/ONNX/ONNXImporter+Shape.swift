@@ -11,7 +11,8 @@ extension ONNXImporter {
       return one(view.transposed(axes))
     case "Flatten":
       let axis = try integer("axis", default: 1)
-      guard let axis = axis == Int64(sizes.count) ? sizes.count : normalized(axis, rank: sizes.count)
+      guard
+        let axis = axis == Int64(sizes.count) ? sizes.count : normalized(axis, rank: sizes.count)
       else { throw graphError("Flatten '\(node.path)': axis \(axis) of \(sizes.count)") }
       target = [sizes[..<axis].reduce(1, *), sizes[axis...].reduce(1, *)]
     case "Reshape": target = try reshapeTarget(sizes)

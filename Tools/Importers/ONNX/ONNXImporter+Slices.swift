@@ -145,10 +145,7 @@ extension ONNXImporter {
       note(305, "an empty slice")
       return nil
     }
-    guard let roles = completedRoles(view) else {
-      note(305, "of an axis that mixes height, width and channels")
-      return nil
-    }
+    guard let (view, roles) = structured(view) else { return nil }
     var slice = SlicePad(identity: graph.shape(of: view.tensor))
     for part in cutting {
       let axis = SlicePad.Axis(start: part.start, stride: part.step, count: part.count)

@@ -22,7 +22,7 @@ extension ONNXImporter {
     requestInput(from: view.tensor, rows, columns, depth)
     return graph.append(
       .rearrange(ImportGraph.Rearrangement(height: rows, width: columns, channels: depth)),
-      inputs: [view.tensor], shape: shape, name: node.path, origin: nodeIndex)
+      inputs: [view.tensor], shape: shape, name: "\(node.shortName).order", origin: nodeIndex)
   }
 
   /// Passes the wish for an order up to the input, if only elementwise work lies between.
@@ -66,18 +66,39 @@ extension ONNXImporter {
   }
 
   /// The roles of all axes; an axis of size 1 gets the role that its place suggests.
-  func completedRoles(_ view: TensorView) -> [AxisRole]? {
-    let shape = graph.shape(of: view.tensor)
-    guard let roles = view.roles(in: shape) else { return nil }
-    let templates: [[AxisRole]] = [
-      [.batch, .channels, .height, .width], [.batch, .height, .width, .channels],
-      [.batch, .channels, .width], [.batch, .width, .channels], [.batch, .height, .width],
-      [.batch, .channels], [.channels],
-    ]
-    return templates.first { template in
-      template.count == roles.count
-        && zip(template, roles).allSatisfy { $1 == .one || $0 == $1 }
-    } ?? (roles.contains(.one) ? nil : roles)
+  private func completedRoles(_ view: TensorView) -> [AxisRole]? {
+    guard let roles = view.roles(in: graph.shape(of: view.tensor)) else { return nil }
+    if !roles.contains(.one) { return roles }
+    return Self.layouts.first { layout in
+      layout.count == roles.count
+        && zip(layout, roles).allSatisfy { $1 == .one || $0 == $1 }
+    }
+  }
+
+  private static let layouts: [[AxisRole]] = [
+    [.batch, .channels, .height, .width], [.batch, .height, .width, .channels],
+    [.batch, .channels, .width], [.batch, .width, .channels], [.batch, .height, .width],
+    [.batch, .channels], [.channels],
+  ]
+
+  /// A view whose axes are height, width and channels, for operators that treat axes apart. If
+  /// this one's are mixtures, channels come first by assumption and data may have to move. Nil,
+  /// with the obstacle noted, if even that cannot be.
+  mutating func structured(_ view: TensorView) -> (view: TensorView, roles: [AxisRole])? {
+    if let roles = completedRoles(view) { return (view, roles) }
+    let isPlain = view.axes.indices.allSatisfy { view.isBatch($0) == ($0 == 0) }
+    guard isPlain, view.factors(0).isEmpty,
+      let roles = Self.layouts.first(where: { $0.count == view.axes.count })
+    else {
+      note(305, "of axes that mix batch, height, width and channels")
+      return nil
+    }
+    let tensor = spatialTensor(
+      view, height: roles.firstIndex(of: .height), width: roles.firstIndex(of: .width),
+      channels: roles.firstIndex(of: .channels))
+    let moved = TensorView(
+      tensor: tensor, shape: graph.shape(of: tensor), roles: roles, batch: batch)
+    return (moved, roles)
   }
 
   /// The usual axes of an operator on images or signals: batch, channels, (height,) width.
@@ -116,7 +137,7 @@ extension ONNXImporter {
     _ operation: ImportGraph.Operation, inputs: [Int], shape: TensorShape, name: String? = nil
   ) -> Int {
     graph.append(
-      operation, inputs: inputs, shape: shape, name: name ?? node.path, origin: nodeIndex)
+      operation, inputs: inputs, shape: shape, name: name ?? node.shortName, origin: nodeIndex)
   }
 
   /// An axis counted from the front; nil if it is out of range.

@@ -59,13 +59,12 @@ extension ONNXImporter {
         return String(stem.dropLast(suffix.count))
       }
     }
-    guard node.name.hasPrefix("/") else { return node.path }
+    if let scope = node.scope { return scope }
+    var path = Substring(node.name.isEmpty ? node.path : node.name)
+    if path.hasSuffix("_quant") { path = path.dropLast(6) }
+    guard path.hasPrefix("/") else { return String(path) }
     // "/layer1/layer1.0/conv1/Conv": scopes, the last one the operator itself.
-    let scopes = node.name.split(separator: "/").dropLast().map(String.init)
-    let kept = scopes.enumerated().filter { index, scope in
-      index + 1 >= scopes.count || !scopes[index + 1].hasPrefix(scope + ".")
-    }
-    return kept.isEmpty ? node.path : kept.map(\.element).joined(separator: ".")
+    return joinedScopes(path.split(separator: "/").dropLast().map(String.init)) ?? String(path)
   }
 
   /// A bias of `count` elements: zeros if it is left out; nil, with the obstacle noted, if it is

@@ -58,6 +58,8 @@ struct ONNXImporter {
   var inputDimensions: [Int] = []
   var inputView = TensorView(tensor: 0, axes: [])
   var outputName = ""
+  /// Names of the values that some node reads.
+  var readNames: Set<String> = []
   let fixedInputBase: InputBase?
   /// The input order that the first layer with an opinion asked for.
   var requestedInputBase: InputBase?
@@ -151,7 +153,7 @@ struct ONNXImporter {
     return first.name
   }
 
-  private func sortedNodes() throws(InputError) -> [Int] {
+  private mutating func sortedNodes() throws(InputError) -> [Int] {
     let nodes = model.graph.nodes
     var producer: [String: Int] = [:]
     for (index, node) in nodes.enumerated() {
@@ -162,6 +164,8 @@ struct ONNXImporter {
         producer[name] = index
       }
     }
+    readNames = Set(nodes.flatMap(\.inputs)).subtracting([""])
+    readNames.insert(outputName)
     enum Mark { case new, open, done }
     var marks = [Mark](repeating: .new, count: nodes.count)
     var order: [Int] = []

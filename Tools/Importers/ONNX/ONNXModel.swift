@@ -107,12 +107,37 @@ public struct ONNXNode: Sendable {
     isDefaultDomain ? operatorType : "\(domain).\(operatorType)"
   }
 
-  /// What a person recognises the node by: its name, the exporter's scope, or its output.
+  /// What a person recognises the node by: the layer's path in the original program, if the
+  /// exporter tells, and the node's name.
   public var path: String {
-    if !name.isEmpty { return name }
-    if let scope = metadata.first(where: { $0.key == "namespace" })?.value { return scope }
-    return outputs.first ?? operatorType
+    let own = name.isEmpty ? outputs.first { !$0.isEmpty } ?? operatorType : name
+    guard let layer = scope else { return own }
+    return layer == own ? own : "\(layer) (\(own))"
   }
+
+  /// The layer's path or the node's name: what the network's node is called.
+  var shortName: String {
+    scope ?? (name.isEmpty ? outputs.first { !$0.isEmpty } ?? operatorType : name)
+  }
+
+  /// "features.0" of PyTorch's namespace ": Net/features: Sequential/features.0: Conv2d/conv2d:
+  /// aten.conv2d.default": the last module's name, made whole where it is relative.
+  var scope: String? {
+    guard let namespace = metadata.first(where: { $0.key == "namespace" })?.value else {
+      return nil
+    }
+    let names = namespace.split(separator: "/").dropLast()
+      .map { String($0.prefix { $0 != ":" }) }.filter { !$0.isEmpty }
+    return joinedScopes(names)
+  }
+}
+
+/// Joins module names by dots, leaving out those that the next one repeats.
+func joinedScopes(_ names: [String]) -> String? {
+  let kept = names.indices.filter {
+    $0 + 1 >= names.count || !names[$0 + 1].hasPrefix(names[$0] + ".")
+  }
+  return kept.isEmpty ? nil : kept.map { names[$0] }.joined(separator: ".")
 }
 
 public struct ONNXAttribute: Sendable {

@@ -13,7 +13,7 @@ extension MicroKernels {
       let m = isLong ? 1 : random.int(0...6), n = isLong ? 2 : random.int(0...7)
       let k = isLong ? 2200 : Self.sizes[trial % Self.sizes.count]
       let lda = k + random.int(0...2), ldb = k + random.int(0...2), ldc = n + random.int(0...2)
-      let sigma = trial % 5 == 0 ? [-127, 0, 127][trial / 5 % 3] : random.int(-40...40)
+      let sigma = trial % 5 == 1 ? [-127, 0, 127][trial / 5 % 3] : random.int(-40...40)
       let first = isLong ? 1 : UInt32(random.int(0...3000))
       let rowElements = trial % 2 == 0 ? k : random.int(0...5000)
       let key = (0..<2).map { _ in UInt32(truncatingIfNeeded: random.next()) }

@@ -250,6 +250,9 @@ struct Backward {
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
     shape.turnWeights(session.weights(index, node), into: turned)
+    let operand = session.operand(
+      turned, columns: shape.input.channels, depth: shape.backwardDepth,
+      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
     var g = gradient(index + 1)
     var weightScale = session.weightScale(index, node, 0)
     if node.scalesPerChannel {
@@ -272,7 +275,7 @@ struct Backward {
     ) { sample, first, part in
       let row = first / rowElements
       shape.inputGradient(
-        g.slice(sample * outputs, outputs), turned: turned,
+        g.slice(sample * outputs, outputs), turned: operand,
         rows: row..<row + part.count / rowElements, workspace: patches, into: part)
     }
   }
@@ -419,15 +422,20 @@ struct Backward {
     }
     let scratch = session.arena.view(
       workspace + tiling.weightGradientWorkspace,
-      shape.weightGradientWorkspace(channels: tiling.blockChannels, rows: tiling.outputRows),
-      of: Int8.self)
+      tiling.weightGradientWorkspaceByteCount, of: Int8.self)
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
     while channel < node.output.channels {
       let channels = channel..<channel + tiling.blockChannels
       area.fill(0)
-      for sample in 0..<samples {
+      if tiling.joinedGradientSamples > 1 {
+        shape.weightGradient(
+          patches: session.activation(node.firstInput), gradient(index + 1),
+          positions: samples * shape.output.positions, firstPosition: 0, channels: channels,
+          workspace: scratch, into: area)
+      }
+      for sample in 0..<(tiling.joinedGradientSamples > 1 ? 0 : samples) {
         let x = session.activation(node.firstInput, sample: sample)
         let g = gradient(index + 1, sample: sample)
         var row = 0

@@ -242,12 +242,12 @@ def update_flags(update, net):
     weighted = [k for k, node in enumerate(net.nodes) if node.is_weighted]
     flags = [0] * len(net.nodes)
     if isinstance(update, dict):
-        by_name = {net.nodes[k].name: k for k in weighted}
         for name, parts in update["layers"].items():
-            if name not in by_name:
-                raise RecipeTextError(f"no weighted node is named {name}")
+            named = [k for k, node in enumerate(net.nodes) if node.name == name]
+            if len(named) != 1 or named[0] not in weighted:
+                raise RecipeTextError(f"{name} does not name one weighted node")
             for part in parts:
-                flags[by_name[name]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
+                flags[named[0]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
         return flags
     for k in weighted:
         last = k == weighted[-1]

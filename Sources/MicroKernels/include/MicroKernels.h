@@ -2,13 +2,13 @@
 // functions, chosen at run time.
 //
 // Common to every function:
-//  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the same
-//    bits; every version of a function returns exactly what the plain one returns.
+//  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the
+//    same bits; every version of a function returns exactly what the plain one returns.
 //  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level.
-//  - Pointers need no alignment beyond that of their element type for the plain version; buffers at
-//    multiples of 64 bytes are faster. A pointer may be null when its element count is 0.
-//  - Sizes are element counts ≥ 0. A leading dimension (`ld…`) is the distance between the starts
-//    of two rows, in elements, and is at least the row's length.
+//  - Pointers need only the alignment of their element type, packed buffers none; multiples of 64
+//    bytes are faster. A pointer may be null when its element count is 0.
+//  - Sizes are element counts, 0…2^30. A leading dimension (`ld…`) is the distance between the
+//    starts of two rows, in elements, and is at least the row's length.
 //  - Inputs and outputs must not overlap unless a function says so.
 #ifndef TALLY_MICROKERNELS_H
 #define TALLY_MICROKERNELS_H
@@ -70,15 +70,25 @@ void tally_gemm_s8_packed(
 void tally_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);
 
-/// One output row of a depthwise convolution, channels last:
-/// acc[o][c] = Σ_{i,j} weights[i][j][c]·(rows[i][x][c] − zero_point),
+/// Rows of a depthwise convolution, channels last:
+/// acc[r][o][c] = Σ_{i,j} weights[i][j][c]·(rows[r][i][x][c] − zero_point),
 /// x = o·stride + j·dilation − pad_left.
 ///
-/// - rows: kernel_height pointers, each to an input row [input_width, channels]. Null marks a row
-///   in the padding. Columns outside 0..<input_width are padding too. Padding holds `zero_point`,
-///   so it adds nothing.
-/// - weights: [kernel_height, kernel_width, channels]. acc: [output_width, channels].
-/// - zero_point −128…127; stride and dilation ≥ 1; pad_left ≥ 0.
+/// - rows: [output_height, kernel_height] pointers, each to an input row [input_width, channels].
+///   Null marks a row in the padding. Columns outside 0..<input_width are padding too. Padding
+///   holds `zero_point`, so it adds nothing.
+/// - weights: [kernel_height, kernel_width, channels].
+/// - acc: [output_height, output_width, channels].
+/// - zero_point −128…127; stride and dilation ≥ 1 (of columns; `rows` tells those of rows);
+///   pad_left ≥ 0.
+///
+/// Weights are rearranged once per call, so several rows at a time are cheaper than one.
+void tally_depthwise_s8_rows(
+    int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
+    int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+
+/// The same for one row.
 void tally_depthwise_s8_row(
     int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
@@ -119,8 +129,8 @@ void tally_requantize_channels_s8(
 //  - r16 of element e: 16-bit lane e%8 of block e/8; lane j is the low half of word j/2 for even j
 //    and the high half for odd j.
 //  - sign of element e: bit e%32 of word (e/32)%4 of block e/128; 0 means +1, 1 means −1.
-// `first_element` is e of the call's element 0, so a range may be split anywhere. e is taken
-// modulo 2^32.
+// `first_element` is e of the call's element 0, so a range may be split anywhere. Every e is below
+// 2^32.
 
 /// The largest |values[i]|, 0 for none; |−2^31| is 2^31.
 uint32_t tally_max_magnitude_s32(int32_t count, const int32_t *values);

@@ -37,14 +37,18 @@ struct Backward {
   }
 
   /// Runs all nodes backward from the loss gradient in `session.logitGradient`, of Scale `scale`.
-  func run(lossScale scale: Scale) {
+  ///
+  /// - Parameter onNode: called before each node that has a gradient, and with N before the loss's.
+  func run(lossScale scale: Scale, onNode: (Backward, Int) -> Void = { _, _ in }) {
     let last = network.nodeCount
     for tensor in 0...last { table.forgetGradient(tensor) }
+    onNode(self, last)
     guard session.needsGradient(last) else { return }
     emitLoss(scale)
     for index in stride(from: last - 1, through: 0, by: -1) {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
+      onNode(self, index)
       inputGradients(index, node)
       parameterGradients(index, node)
     }
@@ -61,7 +65,7 @@ struct Backward {
     return session.arena.view(table.offset(tensor, purpose), count, of: Int8.self)
   }
 
-  private func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
+  func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
     let count = network.shape(ofTensor: tensor).count
     return gradient(tensor).slice(sample * count, count)
   }
@@ -297,21 +301,29 @@ struct Backward {
 
   // MARK: Parameter gradients
 
-  private func parameterGradients(_ index: Int, _ node: Node) {
+  func parameterGradients(_ index: Int, _ node: Node) {
     let update = recipe.update(ofNode: index)
     guard !update.isEmpty, let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
     let tiling = Tiling(node, request)
-    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let db = biasGradient(index, node, shape, tiling)
+    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
+    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+  }
+
+  /// db (SPEC 6.1), at the start of the node's workspace.
+  func biasGradient(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ tiling: Tiling
+  ) -> View<Int32> {
     let db = session.arena.view(
-      workspace + tiling.biasGradient, node.output.channels, of: Int32.self)
+      table.offset(index + 1, .backwardWorkspace) + tiling.biasGradient, node.output.channels,
+      of: Int32.self)
     db.fill(0)
     for sample in 0..<samples {
       shape.biasGradient(gradient(index + 1, sample: sample), into: db)
     }
-    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
-    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+    return db
   }
 
   private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
@@ -409,7 +421,7 @@ struct Backward {
 
   /// Computes dw block by block (SPEC 6.1), over all samples, with the zero-point term.
   /// - Parameter isComputed: the one block is still in the workspace from the pass before.
-  private func forEachBlock(
+  func forEachBlock(
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
     isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstChannel: Int) -> Void
   ) {

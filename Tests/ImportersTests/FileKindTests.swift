@@ -4,7 +4,8 @@ import Testing
 @Suite("FileKind")
 struct FileKindTests {
   static let known: [(kind: FileKind, bytes: [UInt8])] = [
-    (.tally, ascii("TALLY\0") + [1, 0]),
+    (.tally, ascii("TALLY\r\n\u{1a}") + [1, 0]),
+    (.journal, ascii("TLYJRNL\n") + [1, 0]),
     (.numpy, npy(npyHeader("<f4", "(1,)"), [0, 0, 0, 0])),
     (.npz, ZipFixture(members: [.init("x.npy", [1])]).bytes),
     (.zip, ZipFixture(members: [.init("x.npy", [1]), .init("readme", [1])]).bytes),

@@ -94,6 +94,23 @@ void tally_depthwise_s8_row(
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
     const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
 
+// ---- Patches
+
+/// The window of a convolution (SPEC §6.1).
+struct tally_window {
+  int32_t kernel_height, kernel_width, stride_height, stride_width;
+  int32_t dilation_height, dilation_width, pad_top, pad_left;
+};
+
+/// Copies the windows of output rows first_row..<end_row of one sample into
+/// patches[position][u][v][channel], `padding` where a window leaves the input.
+///
+/// - input: [height, width, stored_channels]; channels first_channel ..< first_channel + channels are taken.
+void tally_gather_patches_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t stored_channels,
+    int32_t first_channel, int32_t channels, const struct tally_window *window,
+    int32_t first_row, int32_t end_row, int32_t output_width, int8_t padding, int8_t *patches);
+
 // ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
 //
 // requant(v) with multiplier mantissa·2^-shift:

@@ -76,6 +76,15 @@ let package = Package(
       ],
       swiftSettings: host),
 
+    // Tools/firmware: the application that boards run, and the images they have in flash.
+    .systemLibrary(name: "FirmwareBoard", path: "Tools/firmware/Board"),
+    .target(
+      name: "FirmwareApplication", dependencies: ["Tally", "FirmwareBoard"],
+      path: "Tools/firmware/Application", swiftSettings: core),
+    .executableTarget(
+      name: "FirmwareImages", dependencies: ["Tally", "Importers", "TallyTestSupport"],
+      path: "Tools/firmware/Images", swiftSettings: host),
+
     // Tests/: one target per module, and the support they share.
     .target(
       name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",

@@ -145,28 +145,25 @@ void tally_shift_stochastic_s8(
     int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
     const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask);
 
-/// master[i] −= clamp(requantSR(gradient[i]), −clip, clip), wrapping, master not clamped.
+/// target[i] += clamp(requantSR(gradient[i]), −clip, clip), or −= it, wrapping, target not clamped.
 ///
 /// requantSR (SPEC §3.4), with p = gradient·mantissa in 64 bits:
 ///   shift 1…16:  sat32((p + (r16 & (2^shift − 1))) >> shift)
 ///   shift 17…62: sat32(((p >> (shift − 16)) + r16) >> 16)
 ///   shift ≤ 0:   sat32(p·2^-shift);   shift > 62: 0
-/// - mantissa 0…2^31−1; clip 0…2^31−1; master in Q16 least significant bits of the weight.
-void tally_update_q16(
+/// - mantissa 0…2^31−1; clip 0…2^30.
+/// - subtract: not 0 takes from a master, 0 adds to a velocity (SPEC §8.7).
+/// Returns how many values the clip changed.
+int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master);
-
-/// The same with rounding half up: master[i] −= clamp(requant(gradient[i]), −clip, clip).
-void tally_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master);
+    int subtract, int32_t *target);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);
 
-/// Σ (values[i] >> right_shift)², arithmetic shift, modulo 2^64. right_shift 0…31.
-uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift);
+/// Σ values[i]², exact: halves[0] += Σ (square mod 2^32), halves[1] += Σ (square >> 32).
+void tally_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]);
 
 /// Σ values[i]².
 uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values);

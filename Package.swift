@@ -99,7 +99,8 @@ let package = Package(
       name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
-      name: "GoldenTests", dependencies: ["Tally", "Importers", "TallyHost", "TallyTestSupport"],
+      name: "GoldenTests",
+      dependencies: ["Tally", "MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],

@@ -61,20 +61,36 @@ struct RangeTracker {
   func calibrate(samples: Int, onChange: (RangeChange) -> Void) {
     for index in 0..<network.nodeCount {
       if let histogram = session.histogram(index + 1) {
-        session.run(index, samples: samples, observing: true)
-        let total = tail(histogram, -1)
-        let capacity = capacity(index + 1)
-        var octaves: Int32 = -24
-        while tail(histogram, capacity + octaves) * 128 > total { octaves += 1 }
-        let change = RangeChange(
-          step: RangeChange.calibration, index: UInt32(truncatingIfNeeded: index + 1),
-          target: .tensor, octaves: Int8(truncatingIfNeeded: octaves),
-          tail: saturated(tail(histogram, capacity)), count: saturated(total))
-        if octaves != 0 && apply(change) { onChange(change) }
-        histogram.fill(0)
+        calibrate(tensor: index + 1, histogram, samples: samples, onChange)
       }
       session.run(index, samples: samples)
     }
+  }
+
+  /// Chooses one tensor's Scale. A first guess far too large makes nearly every value 0, which hides how
+  /// much too large it is, so the choice is repeated.
+  private func calibrate(
+    tensor: Int, _ histogram: View<Int64>, samples: Int, _ onChange: (RangeChange) -> Void
+  ) {
+    let capacity = capacity(tensor)
+    var sum = RangeChange(
+      step: RangeChange.calibration, index: UInt32(truncatingIfNeeded: tensor), target: .tensor,
+      octaves: 0, tail: 0, count: 0)
+    for _ in 0..<4 {
+      session.run(tensor - 1, samples: samples, observing: true)
+      let total = tail(histogram, -1)
+      var octaves: Int32 = -24
+      while tail(histogram, capacity + octaves) * 128 > total { octaves += 1 }
+      sum.tail = saturated(tail(histogram, capacity))
+      sum.count = saturated(total)
+      histogram.fill(0)
+      var change = sum
+      change.octaves = Int8(truncatingIfNeeded: octaves)
+      guard octaves != 0, apply(change) else { break }
+      sum.octaves += change.octaves
+      if octaves > -capacity { break }
+    }
+    if sum.octaves != 0 { onChange(sum) }
   }
 
   private func saturated(_ count: Int64) -> UInt32 {

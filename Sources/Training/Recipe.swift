@@ -164,6 +164,10 @@ public struct Recipe {
     try check(clip >= 1 && clip <= 128, 88)
     // M·c·2¹⁶ ≤ 2³⁰ keeps sums of contributions in 32 bits (SPEC 8.7).
     try check(UInt64(largestMicroBatchCount) * UInt64(UInt32(bitPattern: clip)) <= 1 << 14, 88)
+    // |D| of weight decay stays below 2²⁴ (SPEC 8.6).
+    let one = Scale.powerOfTwo(0)
+    try check(!(one < learningRate(.weights) * weightDecay), 64)
+    try check(!(one < learningRate(.head) * weightDecay), 64)
     try check(momentum <= 32_440, 92)
     try check(Schedule(rawValue: bytes[94]) != nil, 94)
     try check(bytes[95] == 0, 95)

@@ -28,14 +28,19 @@ extension ONNXImporter {
     graph.foldPaddingIntoWindows(output: output)
     graph.removeUnused(output: &output)
     graph.turnAffinesIntoLayers()
+    let inputLayout = layout(of: inputView, shape: graph.inputShape)
+    let outputLayout = layout(of: view, shape: outputShape)
+    if inputLayout == nil || outputLayout == nil {
+      note(305, "the order of the output's axes is neither NCHW nor NHWC")
+    }
     noteUnrecognized(Array(graph.nodes.indices))
     noteSoftmax(output)
     if let error = blockingError() { throw error }
     return FloatNetwork(
       inputShape: graph.inputShape, inputName: inputName,
-      inputLayout: layout(of: inputView, shape: graph.inputShape),
+      inputLayout: inputLayout ?? .nhwc,
       inputDimensions: inputDimensions, nodes: try networkNodes(output: output), output: output,
-      outputName: outputName, outputLayout: layout(of: view, shape: outputShape),
+      outputName: outputName, outputLayout: outputLayout ?? .nhwc,
       warnings: warnings)
   }
 

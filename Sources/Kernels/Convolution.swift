@@ -103,12 +103,7 @@ extension Convolution {
     into patches: View<Int8>
   ) {
     func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
-    var window = tally_window(
-      kernel_height: int32(geometry.kernelHeight), kernel_width: int32(geometry.kernelWidth),
-      stride_height: int32(geometry.strideHeight), stride_width: int32(geometry.strideWidth),
-      dilation_height: int32(geometry.dilationHeight),
-      dilation_width: int32(geometry.dilationWidth), pad_top: int32(geometry.padTop),
-      pad_left: int32(geometry.padLeft))
+    var window = tally_window(geometry)
     // The views hold a sample of `shape`, and the patches of `rows`.
     unsafe tally_gather_patches_s8(
       values.pointer, int32(shape.height), int32(shape.width), int32(shape.channels),
@@ -383,5 +378,18 @@ extension Convolution {
   /// db[o] += Σ g over the positions of one sample.
   public func biasGradient(_ g: View<Int8>, into gradient: View<Int32>) {
     sumRows(g, rows: output.positions, columns: output.channels, into: gradient)
+  }
+}
+
+extension tally_window {
+  /// The geometry as the microkernels take it; they need no padding below or to the right.
+  init(_ geometry: WindowGeometry) {
+    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+    self.init(
+      kernel_height: int32(geometry.kernelHeight), kernel_width: int32(geometry.kernelWidth),
+      stride_height: int32(geometry.strideHeight), stride_width: int32(geometry.strideWidth),
+      dilation_height: int32(geometry.dilationHeight),
+      dilation_width: int32(geometry.dilationWidth), pad_top: int32(geometry.padTop),
+      pad_left: int32(geometry.padLeft))
   }
 }

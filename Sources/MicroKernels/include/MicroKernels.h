@@ -96,7 +96,7 @@ void tally_depthwise_s8_row(
 
 // ---- Patches
 
-/// The window of a convolution (SPEC §6.1).
+/// The window of a convolution or pooling (SPEC §6.1, §6.3).
 struct tally_window {
   int32_t kernel_height, kernel_width, stride_height, stride_width;
   int32_t dilation_height, dilation_width, pad_top, pad_left;
@@ -110,6 +110,20 @@ void tally_gather_patches_s8(
     const int8_t *input, int32_t height, int32_t width, int32_t stored_channels,
     int32_t first_channel, int32_t channels, const struct tally_window *window,
     int32_t first_row, int32_t end_row, int32_t output_width, int8_t padding, int8_t *patches);
+
+// ---- Max pooling (SPEC §6.3); dilation 1, every window holds an input position
+
+/// output[r][c][i] = the largest input value of channel i in the window. One sample.
+void tally_max_pool_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t *output);
+
+/// gradient[first position of the maximum] += g, everything else 0. One sample; below 2^31 elements.
+void tally_max_pool_gradient_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int32_t *gradient);
 
 // ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
 //

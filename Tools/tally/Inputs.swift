@@ -46,14 +46,46 @@ enum Inputs {
   static func samples(
     _ text: String, for model: LoadedModel, _ console: Console
   ) throws(InputError) -> PreparedSamples {
-    let shape = model.network.inputShape
+    let input = model.network.inputShape
+    let shape = TensorShape(height: input.height, width: input.width, channels: input.channels)
+    let layout: DataLayout = model.network.readsChannelsFirst ? .nchw : .nhwc
+    return try PreparedSamples(try data(text, layout: layout, shape: shape, console), for: model)
+  }
+
+  /// Data as it stands in its files, in the shape a network takes.
+  static func data(
+    _ text: String, layout: DataLayout, shape: TensorShape, _ console: Console
+  ) throws(InputError) -> DataSet {
     let data = try DataSet(
-      parsing: text, layout: model.network.readsChannelsFirst ? .nchw : .nhwc,
-      expected: SampleShape(
-        height: shape.height, width: shape.width, channels: shape.channels),
+      parsing: text, layout: layout,
+      expected: SampleShape(height: shape.height, width: shape.width, channels: shape.channels),
       inflate: Inflate.raw)
     for warning in data.warnings { console.warn(warning) }
-    return try PreparedSamples(data, for: model)
+    return data
+  }
+
+  /// The network of an ONNX file, and what its reader has to say.
+  static func floatNetwork(
+    _ path: String, _ options: ONNXImportOptions = ONNXImportOptions()
+  ) throws(InputError) -> (network: FloatNetwork, warnings: [InputWarning]) {
+    let contents = try FileContents(path: path)
+    let kind = try FileKind.detect(contents.bytes[...], file: path)
+    guard kind == .onnx else {
+      try kind.rejectIfForeign(file: path)
+      if kind == .safetensors {
+        throw InputError(
+          408, "weights alone are not a network", place: path,
+          help: "tally convert \(path) --network NETWORK.json -o model.tally --calibrate DATA",
+          exit: 4)
+      }
+      throw InputError(104, "the file is \(kind.rawValue), not a checkpoint", place: path, exit: 3)
+    }
+    let network = try FloatNetwork(
+      importing: try ONNXModel(contentsOf: path), options: options)
+    let warnings = network.warnings.map {
+      InputWarning(code: $0.code, message: $0.message, place: $0.place, help: $0.help)
+    }
+    return (network, warnings)
   }
 
   /// A recipe file, or the defaults, with `--set` over it.

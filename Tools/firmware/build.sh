@@ -6,12 +6,14 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$root/.build/firmware
+# The tools beside the Swift compiler, whatever else is on the path.
+tools=$(dirname "$(command -v swiftc)")
 
 embedded=(
   -Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize
   -Xswiftc -Xfrontend -Xswiftc -function-sections
   -Xswiftc -Xfrontend -Xswiftc -disable-stack-protector
-  -Xcc -ffunction-sections -Xcc -fdata-sections)
+  -Xcc -Os -Xcc -ffunction-sections -Xcc -fdata-sections)
 
 # names FILE: the first word of each line that is not a comment.
 names() { grep -v '^#' "$here/$1" | awk '{print $1}'; }
@@ -64,7 +66,7 @@ link_run() {
   case $board in
     cortex-m) sources+=("$here"/boards/{start,memory,integers}.c) ;;
     virt) sources+=("$here"/boards/{start,memory}.c "$here/boards/virt.S") ;;
-    wasm) sources+=("$here/boards/memory.c") ;;
+    wasm) sources+=("$here"/boards/{memory,wide}.c) ;;
   esac
   [ "$triple" != riscv32-none-none-eabi ] || sources+=("$here/boards/integers.c")
   if [ "$triple" != - ]; then
@@ -77,16 +79,16 @@ link_run() {
   for source in "${sources[@]}"; do
     object=$folder/$(basename "$source").o
     [ "$(basename "$source")" != image.c ] || object=$program.image.o
-    clang "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions -I "$here/Board" \
+    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions -I "$here/Board" \
       -DIMAGE="\"$work/images/$run.bin\"" -c "$source" -o "$object" || return
     compiled+=("$object")
   done
   # shellcheck disable=SC2046
   case $board in
-    host) swiftc $(objects) "${compiled[@]}" -o "$program" ;;
-    wasm) wasm-ld --gc-sections --stack-first -z stack-size=65536 $(objects) "${compiled[@]}" \
+    host) "$tools/swiftc" $(objects) "${compiled[@]}" -o "$program" ;;
+    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 $(objects) "${compiled[@]}" \
       -o "$program" ;;
-    *) ld.lld --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" $(objects) \
+    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" $(objects) \
       "${compiled[@]}" -o "$program" ;;
   esac
 }

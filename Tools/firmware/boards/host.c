@@ -1,4 +1,5 @@
 // The machine that builds: the same application as a process, with a thread whose stack is painted.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

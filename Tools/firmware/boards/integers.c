@@ -68,20 +68,6 @@ static uint64_t product(uint64_t a, uint64_t b) {
 }
 
 // Long division, a bit at a time. Division by 0 gives 0, as Arm's hardware does.
-static uint32_t quotient32(uint32_t n, uint32_t d, uint32_t *remainder) {
-  uint32_t q = 0, r = 0;
-  for (int bit = 31; bit >= 0 && d != 0; bit--) {
-    const uint32_t carry = r >> 31;
-    r = r << 1 | (n >> bit & 1);
-    if (carry || r >= d) {
-      r -= d;
-      q |= 1u << bit;
-    }
-  }
-  *remainder = d == 0 ? n : r;
-  return q;
-}
-
 static uint64_t quotient64(uint64_t n, uint64_t d, uint64_t *remainder) {
   const words m = {n};
   words q = {0};
@@ -108,6 +94,21 @@ static int64_t signed_quotient64(int64_t n, int64_t d, int64_t *remainder) {
   return (int64_t)((n < 0) != (d < 0) ? 0 - q : q);
 }
 
+#ifdef __arm__
+static uint32_t quotient32(uint32_t n, uint32_t d, uint32_t *remainder) {
+  uint32_t q = 0, r = 0;
+  for (int bit = 31; bit >= 0 && d != 0; bit--) {
+    const uint32_t carry = r >> 31;
+    r = r << 1 | (n >> bit & 1);
+    if (carry || r >= d) {
+      r -= d;
+      q |= 1u << bit;
+    }
+  }
+  *remainder = d == 0 ? n : r;
+  return q;
+}
+
 static int32_t signed_quotient32(int32_t n, int32_t d, int32_t *remainder) {
   uint32_t r;
   const uint32_t q = quotient32(
@@ -116,7 +117,6 @@ static int32_t signed_quotient32(int32_t n, int32_t d, int32_t *remainder) {
   return (int32_t)((n < 0) != (d < 0) ? 0 - q : q);
 }
 
-#ifdef __arm__
 // Names of the Arm run-time ABI (RTABI32 §4.2, §4.3).
 uint64_t __aeabi_lmul(uint64_t a, uint64_t b) { return product(a, b); }
 uint64_t __aeabi_llsl(uint64_t v, int count) { return shifted_left(v, count); }
@@ -160,8 +160,9 @@ int64_t board_ldivmod(int64_t n, int64_t d, int64_t *remainder) {
   }
 WRAP(__aeabi_uldivmod, board_uldivmod)
 WRAP(__aeabi_ldivmod, board_ldivmod)
+
 #else
-// Names of GCC's low-level library, used by RISC-V.
+// Names of GCC's low-level library, used by 32-bit RISC-V.
 uint64_t __muldi3(uint64_t a, uint64_t b) { return product(a, b); }
 uint64_t __ashldi3(uint64_t v, int count) { return shifted_left(v, count); }
 uint64_t __lshrdi3(uint64_t v, int count) { return shifted_right(v, count); }

@@ -3,7 +3,7 @@
 // Locals live in the engine; what C and Swift keep in memory is on the shadow stack, which is painted.
 #include "board.h"
 
-extern uint8_t __stack_low[], __stack_high[], __data_end[], __global_base[];
+extern uint8_t __stack_low[], __stack_high[];
 int32_t firmware_main(void);
 
 typedef struct { const uint8_t *start; uint32_t count; } slice;
@@ -31,7 +31,7 @@ uint32_t board_stack_bytes(void) {
   return (uint32_t)(__stack_high - p);
 }
 
-__attribute__((export_name("_start"))) void start(void) {
+void _start(void) {
   // This function's own frame is at most 64 bytes.
   for (volatile uint8_t *p = __stack_low; p < __stack_high - 64; p++) *p = paint;
   wasi_exit(firmware_main());

@@ -193,8 +193,8 @@ func storedDeflate(_ bytes: [UInt8]) -> [UInt8] {
   return output
 }
 
-/// One byte, `1 + 258 · repeats` times, in the fixed code: what a decompression bomb is made of.
-func runDeflate(_ byte: UInt8, repeats: Int) -> [UInt8] {
+/// `1 + 258 · repeats` zeros at two bits per 258: what a decompression bomb is made of.
+func zeroRunDeflate(repeats: Int) -> [UInt8] {
   var output: [UInt8] = []
   var bit = 0
   func put(_ value: Int, _ count: Int) {
@@ -204,18 +204,28 @@ func runDeflate(_ byte: UInt8, repeats: Int) -> [UInt8] {
       bit += 1
     }
   }
-  // Huffman codes go out highest bit first.
-  func putCode(_ code: Int, _ count: Int) {
-    for index in (0..<count).reversed() { put(code >> index & 1, 1) }
+  put(1, 1)  // the last block
+  put(2, 2)  // with codes of its own
+  put(286 - 257, 5)
+  put(1 - 1, 5)
+  put(18 - 4, 4)
+  // Lengths of the code for lengths, in the order 16 17 18 0 8 7 … 14 1: of 18, 2 and 1.
+  for length in [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2] { put(length, 3) }
+  // Its codes, written highest bit first: 18 is 0, 1 is 10, 2 is 11.
+  func zeros(_ count: Int) {
+    put(0, 1)
+    put(count - 11, 7)
   }
-  put(1, 1)
-  put(1, 2)
-  if byte < 144 { putCode(0x30 + Int(byte), 8) } else { putCode(0x190 + Int(byte) - 144, 9) }
-  for _ in 0..<repeats {
-    putCode(0xc0 + 285 - 280, 8)  // length 258
-    putCode(0, 5)  // distance 1
-  }
-  putCode(0, 7)
+  put(0b11, 2)  // literal 0 has two bits
+  zeros(138)
+  zeros(117)
+  put(0b11, 2)  // the end has two bits
+  zeros(28)
+  put(0b01, 2)  // length 258 has one bit
+  put(0b01, 2)  // distance 1 has one bit
+  put(0b01, 2)  // literal 0 is 10
+  for _ in 0..<repeats { put(0, 2) }
+  put(0b11, 2)  // the end is 11
   return output
 }
 

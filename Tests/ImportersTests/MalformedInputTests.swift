@@ -292,7 +292,7 @@ private let malformedContainers: [MalformedInput] = [
     try readZip(zip { $0.members[0].method = 12 })
   },
   .init("zip: stored member with two lengths", 406) { () throws(InputError) in
-    try readZip(zip { $0.members[0].count = 9 })
+    _ = try ZipArchive(zip { $0.members[0].count = 9 }.bytes[...], file: "a.npz")
   },
   .init("zip: several disks", 406) { () throws(InputError) in try readZip(zip { $0.disk = 1 }) },
   .init("zip: member on another disk", 406) { () throws(InputError) in
@@ -344,8 +344,8 @@ private let malformedContainers: [MalformedInput] = [
   .init("zip: bytes between directory and end record", 406) { () throws(InputError) in
     try readZip(zip { $0.gap = [0] })
   },
-  .init("zip: said to unpack 1 000 to 1", 406) { () throws(InputError) in
-    var fixture = zip { $0.members[0] = .init("x.npy", [], deflate: runDeflate(0, repeats: 5000)) }
+  .init("zip: unpacks 1 000 to 1, seen before it is unpacked", 406) { () throws(InputError) in
+    var fixture = zip { $0.members[0] = .init("x.npy", [], deflate: zeroRunDeflate(repeats: 5000)) }
     fixture.members[0].count = 1 + 258 * 5000
     _ = try ZipArchive(fixture.bytes[...], file: "a.npz")
   },
@@ -377,7 +377,12 @@ private let malformedContainers: [MalformedInput] = [
     try readGzip(gzipMember([1, 2, 3], count: 0xffff_ffff))
   },
   .init("gzip: claims more than deflate can pack", 707) { () throws(InputError) in
-    try readGzip(gzipMember([1, 2, 3], count: 1_000_000))
+    // No inflater is asked for what cannot be: this one would be believed.
+    _ = try Gzip.decompressed(
+      gzipMember([UInt8](repeating: 0, count: 1101), deflate: [0])[...], file: "a.gz",
+      inflate: { (_, count) throws(InflateFailure) in
+        [UInt8](repeating: 0, count: count)
+      })
   },
   .init("gzip: reserved flag", 707) { () throws(InputError) in
     try readGzip(gzipMember([1], flags: 0x20))

@@ -131,7 +131,7 @@ struct ZipDirectory {
     guard head.method == 8 || count == compressedCount else {
       throw .zip(file, "the stored member \(quoted(name)) has two lengths", at: at)
     }
-    guard count <= ZipArchive.ratioFloor || count / ZipArchive.ratioLimit <= compressedCount else {
+    guard count <= ZipArchive.ratioFloor || count <= compressedCount * ZipArchive.ratioLimit else {
       throw .zip(
         file, "the member \(quoted(name)) unpacks \(compressedCount) bytes into \(count)", at: at,
         note: "the limit is \(ZipArchive.ratioLimit) to 1")

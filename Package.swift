@@ -76,6 +76,15 @@ let package = Package(
       ],
       swiftSettings: host),
 
+    // Tools/firmware: the application that boards run, and the images they have in flash.
+    .systemLibrary(name: "FirmwareBoard", path: "Tools/firmware/Board"),
+    .target(
+      name: "FirmwareApplication", dependencies: ["Tally", "FirmwareBoard"],
+      path: "Tools/firmware/Application", swiftSettings: core),
+    .executableTarget(
+      name: "FirmwareImages", dependencies: ["Tally", "Importers", "TallyTestSupport"],
+      path: "Tools/firmware/Images", swiftSettings: host),
+
     // Tests/: one target per module, and the support they share.
     .target(
       name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",
@@ -88,6 +97,10 @@ let package = Package(
       swiftSettings: host),
     .testTarget(
       name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
+      name: "GoldenTests",
+      dependencies: ["Tally", "MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],

@@ -36,8 +36,9 @@ public struct JournalReader {
   /// The last step record seen.
   public private(set) var step: UInt32?
   public private(set) var isEnded = false
-  private var hasBegun = false
-  private var epochIsDue = false
+  /// The type of the last chained record, and how many epochs have ended.
+  private var last: RecordType?
+  private var epochs: UInt32 = 0
 
   /// One record's place in the file.
   public struct Record: Equatable, Sendable {
@@ -90,7 +91,8 @@ public struct JournalReader {
     let record = Record(type: type, payload: offset + 4, byteCount: length)
     guard hasLegalLength(record), reservedAreZero(record) else { throw fail(.badRecord) }
     // The step a broken record claims is still the best name for the place.
-    if type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload) { step = u32(record.payload) }
+    let isNextStep = type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload)
+    if isNextStep { step = u32(record.payload) }
     if type.isChained {
       bytes.slice(record.payload, length).withRawSpan {
         chain.extend(type.rawValue, $0, rest: RawSpan())
@@ -100,7 +102,7 @@ public struct JournalReader {
         throw fail(.chainBroken)
       }
     }
-    guard followsOrder(record) else { throw fail(.badOrder) }
+    guard followsOrder(record, isNextStep: isNextStep) else { throw fail(.badOrder) }
     offset += total
     return record
   }
@@ -126,23 +128,30 @@ public struct JournalReader {
     }
   }
 
-  private mutating func followsOrder(_ record: Record) -> Bool {
-    let start = record.payload
+  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, its ranges,
+  /// root, epoch; end. Notes stand anywhere behind begin and change nothing.
+  private mutating func followsOrder(_ record: Record, isNextStep: Bool) -> Bool {
+    guard record.type != .note else { return last != nil }
+    let number = u32(record.payload)
+    let fits: Bool
     switch record.type {
-    case .begin:
-      guard !hasBegun else { return false }
-      hasBegun = true
-      return true
-    case .note: return hasBegun
-    case .step: return hasBegun && step == u32(start)
+    case .begin: fits = last == nil
+    case .step: fits = last != nil && isNextStep
     case .range:
-      return hasBegun && u32(start) == (step ?? 0xFFFF_FFFF)
-    case .root: return step == u32(start)
-    case .epoch: return step != nil
-    case .end:
-      isEnded = true
-      return hasBegun && u32(start) == (step.map { $0 + 1 } ?? 0)
+      fits =
+        (last == .begin || last == .step || last == .range) && number == (step ?? 0xFFFF_FFFF)
+    case .root: fits = (last == .step || last == .range) && step == number
+    case .epoch:
+      fits =
+        (last == .step || last == .range || last == .root) && step != nil && number == epochs
+    case .end: fits = last != nil && number == (step.map { $0 + 1 } ?? 0)
+    case .note: return false
     }
+    guard fits else { return false }
+    if record.type == .epoch { epochs += 1 }
+    if record.type == .end { isEnded = true }
+    last = record.type
+    return true
   }
 }
 

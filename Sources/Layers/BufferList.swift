@@ -138,19 +138,21 @@ struct BufferList {
     let node = network.node(index)
     let tiling = Tiling(node, request)
     try add(row: index + 1, .forwardWorkspace, tiling.forwardByteCount, from: index, to: index)
-    guard let training = request.training, path[index + 1] else { return }
+    guard let training = request.training else { return }
     let update = training.update(ofNode: index)
+    let needsInputGradient =
+      path[index + 1] && (path[node.firstInput] || (node.secondInput.map { path[$0] } ?? false))
     if let shape = node.operation.weighted {
       let positions = request.samples * shape.output.positions
       guard update.isEmpty || positions <= SessionRequest.largestPositionCount else {
         throw .microBatchTooLarge(
           node: index, largest: SessionRequest.largestPositionCount / shape.output.positions)
       }
-      guard shape.backwardDepth <= SessionRequest.largestBackwardDepth else {
+      guard !needsInputGradient || shape.backwardDepth <= SessionRequest.largestBackwardDepth else {
         throw .inputGradientTooDeep(node: index)
       }
     }
-    let needsInputGradient = path[node.firstInput] || (node.secondInput.map { path[$0] } ?? false)
+    guard path[index + 1] else { return }
     try add(
       row: index + 1, .backwardWorkspace,
       tiling.backwardByteCount(

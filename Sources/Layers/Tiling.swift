@@ -13,6 +13,10 @@ package struct Tiling {
   package let joinedSamples: Int
   /// Input rows of one input-gradient tile.
   package let inputRows: Int
+  /// Samples whose positions join in one step of a weight gradient.
+  package let joinedGradientSamples: Int
+  /// Whether weights are packed before a product: worth it once many rows use them.
+  package let packsWeights: Bool
   /// Output channels of one weight-gradient block.
   package let blockChannels: Int
   /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
@@ -25,13 +29,18 @@ package struct Tiling {
     shape = node.operation.weighted
     let isCompact = request.isCompact
     guard let shape else {
-      (outputRows, joinedSamples, inputRows, blockChannels) = (1, 1, 1, 1)
+      (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
+      packsWeights = false
       return
     }
     var isFullyConnected = false
     if case .fullyConnected = node.operation { isFullyConnected = true }
     joinedSamples = isFullyConnected && !isCompact ? request.samples : 1
+    joinedGradientSamples = shape.isPointwise && !isCompact ? request.samples : 1
+    packsWeights =
+      !isCompact && shape.groups == 1
+      && request.samples * shape.output.positions >= Tiling.fewestPackedRows
     outputRows =
       isCompact
       ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
@@ -45,17 +54,25 @@ package struct Tiling {
     keepsGradient = !isCompact
   }
 
+  /// Packing reads and writes the weights once more; fewer rows than this do not repay it.
+  private static var fewestPackedRows: Int { 16 }
+
   /// The fewest rows whose elements fill whole bytes of a mask.
   private static func fewestRows(_ height: Int, rowCount: Int) -> Int {
     for rows in 1...height where rows * rowCount % 8 == 0 { return rows }
     return height
   }
 
-  // MARK: Forward: patches, accumulators
+  // MARK: Forward: packed weights, patches, accumulators
 
-  package var forwardPatches: Int { 0 }
+  package var packedWeights: Int { 0 }
+  package var packedByteCount: Int {
+    guard packsWeights, let shape else { return 0 }
+    return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
+  }
+  package var forwardPatches: Int { Arena.aligned(packedByteCount) }
   package var forwardAccumulators: Int {
-    shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0
+    forwardPatches + (shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0)
   }
   package var forwardAccumulatorCount: Int {
     shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
@@ -65,10 +82,16 @@ package struct Tiling {
     node.hasAccumulators ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
   }
 
-  // MARK: Backward, input gradient: turned weights, folded gradient, patches, accumulators
+  // MARK: Backward, input gradient: turned weights, packed, folded gradient, patches, accumulators
 
   package var turnedWeights: Int { 0 }
-  package var foldedGradient: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var packedTurned: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var packedTurnedByteCount: Int {
+    guard packsWeights, let shape else { return 0 }
+    return MatrixOperand.packedByteCount(
+      columns: shape.input.channels, depth: shape.backwardDepth)
+  }
+  package var foldedGradient: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
   package var channelRatios: Int {
     foldedGradient + (node.scalesPerChannel ? Arena.aligned(samples * node.output.count) : 0)
   }
@@ -94,10 +117,18 @@ package struct Tiling {
     weightGradient + (shape.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
   }
 
+  package var weightGradientWorkspaceByteCount: Int {
+    shape.map {
+      $0.weightGradientWorkspace(
+        channels: blockChannels,
+        positions: joinedGradientSamples * outputRows * $0.output.width)
+    } ?? 0
+  }
+
   package func backwardByteCount(
     update: UpdateSet, needsInputGradient: Bool, largestInput: Int
   ) -> Int {
-    guard let shape else {
+    guard shape != nil else {
       return needsInputGradient ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
     }
     var byteCount = 0
@@ -109,7 +140,7 @@ package struct Tiling {
       byteCount = max(
         byteCount,
         weightGradientWorkspace
-          + shape.weightGradientWorkspace(channels: blockChannels, rows: outputRows))
+          + weightGradientWorkspaceByteCount)
     } else if update.contains(.biases) {
       byteCount = max(byteCount, weightGradient)
     }

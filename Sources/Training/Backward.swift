@@ -37,14 +37,18 @@ struct Backward {
   }
 
   /// Runs all nodes backward from the loss gradient in `session.logitGradient`, of Scale `scale`.
-  func run(lossScale scale: Scale) {
+  ///
+  /// - Parameter onNode: called before each node that has a gradient, and with N before the loss's.
+  func run(lossScale scale: Scale, onNode: (Backward, Int) -> Void = { _, _ in }) {
     let last = network.nodeCount
     for tensor in 0...last { table.forgetGradient(tensor) }
+    onNode(self, last)
     guard session.needsGradient(last) else { return }
     emitLoss(scale)
     for index in stride(from: last - 1, through: 0, by: -1) {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
+      onNode(self, index)
       inputGradients(index, node)
       parameterGradients(index, node)
     }
@@ -61,7 +65,7 @@ struct Backward {
     return session.arena.view(table.offset(tensor, purpose), count, of: Int8.self)
   }
 
-  private func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
+  func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
     let count = network.shape(ofTensor: tensor).count
     return gradient(tensor).slice(sample * count, count)
   }
@@ -250,6 +254,9 @@ struct Backward {
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
     shape.turnWeights(session.weights(index, node), into: turned)
+    let operand = session.operand(
+      turned, columns: shape.input.channels, depth: shape.backwardDepth,
+      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
     var g = gradient(index + 1)
     var weightScale = session.weightScale(index, node, 0)
     if node.scalesPerChannel {
@@ -272,7 +279,7 @@ struct Backward {
     ) { sample, first, part in
       let row = first / rowElements
       shape.inputGradient(
-        g.slice(sample * outputs, outputs), turned: turned,
+        g.slice(sample * outputs, outputs), turned: operand,
         rows: row..<row + part.count / rowElements, workspace: patches, into: part)
     }
   }
@@ -294,21 +301,29 @@ struct Backward {
 
   // MARK: Parameter gradients
 
-  private func parameterGradients(_ index: Int, _ node: Node) {
+  func parameterGradients(_ index: Int, _ node: Node) {
     let update = recipe.update(ofNode: index)
     guard !update.isEmpty, let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
     let tiling = Tiling(node, request)
-    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let db = biasGradient(index, node, shape, tiling)
+    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
+    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+  }
+
+  /// db (SPEC 6.1), at the start of the node's workspace.
+  func biasGradient(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ tiling: Tiling
+  ) -> View<Int32> {
     let db = session.arena.view(
-      workspace + tiling.biasGradient, node.output.channels, of: Int32.self)
+      table.offset(index + 1, .backwardWorkspace) + tiling.biasGradient, node.output.channels,
+      of: Int32.self)
     db.fill(0)
     for sample in 0..<samples {
       shape.biasGradient(gradient(index + 1, sample: sample), into: db)
     }
-    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
-    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+    return db
   }
 
   private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
@@ -320,12 +335,13 @@ struct Backward {
     let rate = rates.rate(isHead: isHead(index), .weights)
     let inputScale = table.scale(node.firstInput)
     let isOneBlock = tiling.blockChannels == node.output.channels
-    var factor: Scale?
-    if recipe.trustRatio != .zero || recipe.normClip != .zero {
+    let needsNorm = recipe.trustRatio != .zero || recipe.normClip != .zero
+    var limits = StepLimits()
+    if needsNorm {
       var squares = SquareSum()
       forEachBlock(index, node, shape, db, tiling) { block, _ in squares.add(block) }
       if squares.isZero { return }
-      factor = limitingFactor(
+      limits = stepLimits(
         index, node, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
     }
     let target = session.weightVelocities(index) ?? session.masters(index)
@@ -333,7 +349,7 @@ struct Backward {
     let subtracting = session.weightVelocities(index) == nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
-    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && factor != nil) {
+    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
       block, firstChannel in
       var row = 0
       while row < block.count / shape.depth {
@@ -341,12 +357,12 @@ struct Backward {
         // Per layer one multiplier serves the block.
         let rows = node.scalesPerChannel ? 1 : block.count / shape.depth
         let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
-        var unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
-        if let factor { unit = unit * factor }
+        let unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
+        let multiplier = limits.applied(to: unit).multiplier
         let first = o * shape.depth
         let count = rows * shape.depth
         clipped += contribute(
-          block.slice(row * shape.depth, count), unit.multiplier, lanes, first: first,
+          block.slice(row * shape.depth, count), multiplier, lanes, first: first,
           limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
         row += rows
       }
@@ -354,27 +370,37 @@ struct Backward {
     table.add(clipped, to: .clipped)
   }
 
-  /// What U is multiplied by so that neither the gradient's norm nor the step is too large (SPEC 8.6);
-  /// `nil` for no limit. Where both bind, the norm clip is applied first.
-  private func limitingFactor(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> Scale? {
+  /// What U is multiplied by so that neither the gradient's norm nor the step is too large.
+  private struct StepLimits {
+    var normClip: Scale?
+    var trustRatio: Scale?
+
+    /// One rounding for each limit that binds, the norm clip's first: their product would round otherwise.
+    func applied(to unit: Scale) -> Scale {
+      var unit = unit
+      if let normClip { unit = unit * normClip }
+      if let trustRatio { unit = unit * trustRatio }
+      return unit
+    }
+  }
+
+  /// The limits that bind for a gradient of norm ν (SPEC 8.6).
+  private func stepLimits(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> StepLimits {
+    var limits = StepLimits()
     var norm = norm
-    var factor: Scale?
     let clip = recipe.normClip
     if clip != .zero && clip < norm {
-      factor = clip / norm
+      limits.normClip = clip / norm
       norm = clip
     }
     let trust = recipe.trustRatio
-    guard trust != .zero else { return factor }
+    guard trust != .zero else { return limits }
     let weights = weightNorm(index, node)
-    guard weights != .zero else { return factor }
+    guard weights != .zero else { return limits }
     let step = rate * norm
     let limit = trust * weights / Scale(UInt64(rates.microBatches))
-    if limit < step {
-      let ratio = limit / step
-      factor = factor.map { $0 * ratio } ?? ratio
-    }
-    return factor
+    if limit < step { limits.trustRatio = limit / step }
+    return limits
   }
 
   /// ‖W‖ in real units (SPEC 8.6).
@@ -395,7 +421,7 @@ struct Backward {
 
   /// Computes dw block by block (SPEC 6.1), over all samples, with the zero-point term.
   /// - Parameter isComputed: the one block is still in the workspace from the pass before.
-  private func forEachBlock(
+  func forEachBlock(
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
     isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstChannel: Int) -> Void
   ) {
@@ -408,15 +434,20 @@ struct Backward {
     }
     let scratch = session.arena.view(
       workspace + tiling.weightGradientWorkspace,
-      shape.weightGradientWorkspace(channels: tiling.blockChannels, rows: tiling.outputRows),
-      of: Int8.self)
+      tiling.weightGradientWorkspaceByteCount, of: Int8.self)
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
     while channel < node.output.channels {
       let channels = channel..<channel + tiling.blockChannels
       area.fill(0)
-      for sample in 0..<samples {
+      if tiling.joinedGradientSamples > 1 {
+        shape.weightGradient(
+          patches: session.activation(node.firstInput), gradient(index + 1),
+          positions: samples * shape.output.positions, firstPosition: 0, channels: channels,
+          workspace: scratch, into: area)
+      }
+      for sample in 0..<(tiling.joinedGradientSamples > 1 ? 0 : samples) {
         let x = session.activation(node.firstInput, sample: sample)
         let g = gradient(index + 1, sample: sample)
         var row = 0

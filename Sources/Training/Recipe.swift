@@ -111,6 +111,29 @@ public struct Recipe {
     UpdateSet(rawValue: updates[Recipe.nodeByteCount * index])
   }
 
+  // MARK: Extension blocks
+
+  /// Kinds of extension blocks (Formats/recipe.md).
+  /// Version 1 of the arithmetic defines none, so a recipe with a block is refused.
+  public enum Block: UInt32, Sendable {
+    case reserved = 0
+  }
+
+  private var firstBlock: Int {
+    Recipe.fixedByteCount + 4 * factorCount + Recipe.nodeByteCount * nodeCount
+  }
+
+  /// The bytes of a block, or `nil` if the recipe has none of this kind. Blocks ascend by kind.
+  func block(_ wanted: Block) -> View<UInt8>? {
+    var offset = firstBlock
+    for _ in 0..<u32(116) {
+      let length = Int(truncatingIfNeeded: u32(offset + 4))
+      if u32(offset) == wanted.rawValue { return bytes.slice(offset + 8, length) }
+      offset += 8 + (length + 3) & ~3
+    }
+    return nil
+  }
+
   /// Memory that training by this recipe needs.
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
@@ -141,6 +164,10 @@ public struct Recipe {
     try check(clip >= 1 && clip <= 128, 88)
     // M·c·2¹⁶ ≤ 2³⁰ keeps sums of contributions in 32 bits (SPEC 8.7).
     try check(UInt64(largestMicroBatchCount) * UInt64(UInt32(bitPattern: clip)) <= 1 << 14, 88)
+    // |D| of weight decay stays below 2²⁴ (SPEC 8.6).
+    let one = Scale.powerOfTwo(0)
+    try check(!(one < learningRate(.weights) * weightDecay), 64)
+    try check(!(one < learningRate(.head) * weightDecay), 64)
     try check(momentum <= 32_440, 92)
     try check(Schedule(rawValue: bytes[94]) != nil, 94)
     try check(bytes[95] == 0, 95)
@@ -149,26 +176,46 @@ public struct Recipe {
     try check(rootPeriod >= 1, 104)
     try check(u32(108) <= 1_000_000 && (schedule == .step) == (factorCount >= 1), 108)
     try check(nodeCount == network.nodeCount, 112)
-    try check(u32(116) == 0, 116)
+    try check(u32(116) <= 16, 116)
     try check(u32(124) == 0, 124)
-    let expected =
-      Recipe.fixedByteCount + 4 * factorCount + Recipe.nodeByteCount * nodeCount
-    guard bytes.count >= expected else { throw RecipeError(.truncated, bytes.count) }
-    guard bytes.count == expected else { throw RecipeError(.trailingBytes, expected) }
+    guard bytes.count >= firstBlock else { throw RecipeError(.truncated, bytes.count) }
     for index in 0..<factorCount {
       try check(factor(index) <= 1 << 31, Recipe.fixedByteCount + 4 * index)
     }
     try checkNodes(network)
+    try checkBlocks()
+  }
+
+  /// Blocks ascend by kind, are padded with zeros to 4 bytes, and end the recipe.
+  private func checkBlocks() throws(RecipeError) {
+    var offset = firstBlock
+    var lastKind: UInt32 = 0
+    for _ in 0..<u32(116) {
+      guard bytes.count - offset >= 8 else { throw RecipeError(.truncated, bytes.count) }
+      let kind = Block(rawValue: u32(offset))
+      try check(kind != nil && u32(offset) > lastKind, offset)
+      lastKind = u32(offset)
+      try check(u32(offset + 4) <= 1 << 24, offset + 4)
+      let length = Int(truncatingIfNeeded: u32(offset + 4))
+      let padded = (length + 3) & ~3
+      guard bytes.count - offset - 8 >= padded else { throw RecipeError(.truncated, bytes.count) }
+      for pad in length..<padded { try check(bytes[offset + 8 + pad] == 0, offset + 8 + pad) }
+      offset += 8 + padded
+    }
+    guard bytes.count == offset else { throw RecipeError(.trailingBytes, offset) }
   }
 
   private func checkNodes(_ network: Network) throws(RecipeError) {
     let first = Recipe.fixedByteCount + 4 * factorCount
+    var updatesSomething = false
     for index in 0..<nodeCount {
       let offset = first + Recipe.nodeByteCount * index
       let isWeighted = network.node(index).operation.weighted != nil
       try check(bytes[offset] <= (isWeighted ? 3 : 0), offset)
       for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
+      updatesSomething = updatesSomething || bytes[offset] != 0
     }
+    try check(updatesSomething || epochs == 0, first)
   }
 
   private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {

@@ -16,7 +16,7 @@ public struct Trainer {
   /// T.
   public let plannedSteps: UInt32
   /// The next step, t.
-  public private(set) var step: UInt32 = 0
+  public internal(set) var step: UInt32 = 0
   let key: RandomKey
 
   /// What one step did; the step record of the journal (Formats/journal.md).
@@ -76,6 +76,11 @@ public struct Trainer {
   ///
   /// - Parameter onEvent: called once with the result, then for each change of a Scale (SPEC 8.9).
   public mutating func takeStep(onEvent: (Event) -> Void) {
+    takeStep(onNode: { _, _ in }, onEvent: onEvent)
+  }
+
+  /// - Parameter onNode: called while a micro-batch runs backward (`Backward.run`); tests trace it.
+  mutating func takeStep(onNode: (Backward, Int) -> Void, onEvent: (Event) -> Void) {
     precondition(!isDone, "the run is over")
     let order = SampleOrder(key: key, count: sampleCount, epoch: epoch)
     let first = step % stepsPerEpoch * recipe.batch
@@ -96,7 +101,8 @@ public struct Trainer {
     for query in 0..<microBatches {
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
-      runMicroBatch(order, start..<end, query, rates, batch: count, &result, &digest)
+      runMicroBatch(
+        order, start..<end, query, rates, batch: count, &result, &digest, onNode: onNode)
     }
     applyUpdates(microBatches: microBatches)
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
@@ -112,7 +118,8 @@ public struct Trainer {
 
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
-    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256
+    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256,
+    onNode: (Backward, Int) -> Void
   ) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
@@ -120,8 +127,11 @@ public struct Trainer {
       session.input.slice(slot * size, size).copy(from: samples.values(sample))
       digest.update(samples.leaf(sample))
     }
-    session.forward(samples: positions.count, observing: recipe.tracksRanges)
-    countSaturated(samples: positions.count)
+    for index in 0..<session.network.nodeCount {
+      session.run(index, samples: positions.count, observing: recipe.tracksRanges)
+      // At once: a tensor that nobody reads again gives its memory to later ones.
+      countSaturated(index, samples: positions.count)
+    }
     let outputs = session.network.outputCount
     let gradient = session.logitGradient
     for (slot, position) in positions.enumerated() {
@@ -135,13 +145,14 @@ public struct Trainer {
     Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
       samples: positions.count, rates: rates
-    ).run(lossScale: lossScale(batch: batch))
+    ).run(lossScale: lossScale(batch: batch), onNode: onNode)
   }
 
   /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
   private func lossScale(batch: UInt32) -> Scale {
     switch recipe.loss {
-    case .crossEntropy: Scale.powerOfTwo(-15) / Scale(UInt64(batch))
+    case .crossEntropy:
+      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
     case .meanSquaredError:
       MeanSquaredError.gradientScale(
         logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
@@ -173,13 +184,11 @@ public struct Trainer {
   }
 
   /// Elements equal to 127 where 127 is the upper bound (Formats/journal.md).
-  private func countSaturated(samples count: Int) {
-    for index in 0..<session.network.nodeCount {
-      let node = session.network.node(index)
-      guard !node.hasAccumulators, node.quantization.high == 127 else { continue }
-      let values = session.activation(index + 1).slice(0, count * node.output.count)
-      session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
-    }
+  private func countSaturated(_ index: Int, samples count: Int) {
+    let node = session.network.node(index)
+    guard !node.hasAccumulators, node.quantization.high == 127 else { return }
+    let values = session.activation(index + 1).slice(0, count * node.output.count)
+    session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
   }
 
   // MARK: - Evaluation
@@ -216,7 +225,7 @@ public struct Trainer {
 
 extension Trainer {
   /// Damps velocities and applies weight decay (SPEC 8.2, 8.6).
-  private func prepareUpdates(_ rates: Backward.Rates) {
+  func prepareUpdates(_ rates: Backward.Rates) {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       session.biasVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
@@ -248,7 +257,7 @@ extension Trainer {
   func isHead(_ index: Int) -> Bool { index == session.network.lastWeightedNode }
 
   /// Turns the step's contributions into new parameters (SPEC 8.7).
-  private func applyUpdates(microBatches: UInt32) {
+  func applyUpdates(microBatches: UInt32) {
     for index in 0..<session.network.nodeCount {
       let update = recipe.update(ofNode: index)
       guard !update.isEmpty else { continue }
@@ -257,6 +266,8 @@ extension Trainer {
       if let velocities = session.biasVelocities(index) {
         subtract(
           velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)
+        // Without momentum nothing of a step outlives it, not even in the state root.
+        if recipe.momentum == 0 { velocities.fill(0) }
       }
       session.refresh(index)
     }
@@ -275,6 +286,7 @@ extension Trainer {
         .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
         query: microBatches)
       subtractStochastically(velocities: velocities, from: weights, lanes)
+      if recipe.momentum == 0 { velocities.fill(0) }
     }
   }
 }

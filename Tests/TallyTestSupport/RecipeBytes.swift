@@ -1,4 +1,6 @@
+public import Importers
 public import Tally
+import TallyHost
 
 /// Canonical recipe bytes (Formats/recipe.md), field by field, for tests.
 public struct RecipeBytes {
@@ -70,5 +72,16 @@ public struct RecipeBytes {
       for _ in 0..<7 { put(UInt8(0)) }
     }
     return bytes
+  }
+}
+
+/// Calls `body` with the recipe that bytes mean for a network.
+public func withRecipe<R>(
+  _ bytes: RecipeBytes, for builder: ModelBuilder, _ body: (Recipe) throws -> R
+) throws -> R {
+  let model = try LoadedModel(builder.bytes())
+  let memory = AlignedMemory(bytes.bytes)
+  return try withExtendedLifetime((model, memory)) {
+    try body(Recipe(validating: memory.view(of: UInt8.self), for: model.network))
   }
 }

@@ -1,6 +1,7 @@
+import Tally
+
 /// What a file is, told by its first bytes and never by its name.
 public enum FileKind: String, Sendable, CaseIterable {
-  /// Tally's own: a model, a run's journal.
   case tally, journal
   case onnx, safetensors
   case numpy, npz, zip, gzip, idx
@@ -10,8 +11,8 @@ public enum FileKind: String, Sendable, CaseIterable {
 
   /// Marks at a fixed offset; the one table of them.
   static let signatures: [(offset: Int, mark: [UInt8], kind: FileKind)] = [
-    (0, Array("TALLY\r\n\u{1a}".utf8), .tally),
-    (0, Array("TLYJRNL\n".utf8), .journal),
+    (0, littleEndianBytes([ModelFormat.magic]), .tally),
+    (0, littleEndianBytes([JournalFormat.magic]), .journal),
     (0, [0x93] + Array("NUMPY".utf8), .numpy),
     (0, [0x1f, 0x8b], .gzip),
     (0, [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a], .hdf5),
@@ -50,7 +51,8 @@ public enum FileKind: String, Sendable, CaseIterable {
     case .keras: throw .needsExporter(file, "a Keras model")
     case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)")
     case .tflite: throw .needsExporter(file, "a TensorFlow Lite model")
-    case .tally, .journal, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text: return
+    case .tally, .journal, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text:
+      return
     }
   }
 

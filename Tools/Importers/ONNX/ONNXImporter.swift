@@ -51,6 +51,8 @@ struct ONNXImporter {
   var values: [String: Value] = [:]
   var blockers: [Blocker] = []
   var warnings: [InputError] = []
+  /// Tensors whose readers are blocked by their other inputs.
+  var deadEnds: [Int] = []
   /// The ONNX node being read.
   var node = ONNXNode("", inputs: [], outputs: [])
   var nodeIndex = 0

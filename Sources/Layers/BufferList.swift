@@ -68,7 +68,10 @@ struct BufferList {
     if update.contains(.biases) || training.tracksRanges {
       try add(row: row, .biases, 4 * outputs)
     }
-    if training.tracksRanges { try add(row: row, .weightScales, 8 * node.scaleCount) }
+    if update.contains(.scales) { try add(row: row, .scaleVelocities, 4 * node.scaleCount) }
+    if update.contains(.scales) || training.tracksRanges {
+      try add(row: row, .weightScales, 8 * node.scaleCount)
+    }
   }
 
   // MARK: Tensors
@@ -111,6 +114,10 @@ struct BufferList {
   private func lastBackwardRead(_ tensor: Int) -> Int? {
     guard let training = request.training else { return nil }
     var last: Int?
+    // The gradient of a gain is read off the node's own output.
+    if tensor > 0, path[tensor], training.update(ofNode: tensor - 1).contains(.scales) {
+      last = backwardTime(tensor - 1)
+    }
     for index in 0..<nodeCount {
       let node = network.node(index)
       guard node.firstInput == tensor || node.secondInput == tensor else { continue }

@@ -7,6 +7,8 @@ public struct UpdateSet: OptionSet, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
   public static var weights: UpdateSet { UpdateSet(rawValue: 1) }
   public static var biases: UpdateSet { UpdateSet(rawValue: 2) }
+  /// The gain of the layer, or of each channel (SPEC 8.11).
+  public static var scales: UpdateSet { UpdateSet(rawValue: 4) }
 }
 
 /// What a session is to do; with the network it determines the memory to the byte.
@@ -58,7 +60,7 @@ public struct SessionRequest {
 /// i and its output.
 public enum BufferPurpose: Int, Sendable, CaseIterable {
   case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
-  case biasVelocities, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
+  case biasVelocities, scaleVelocities, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
   case backwardWorkspace, sessionTable
 }
 

@@ -57,11 +57,7 @@ public struct Session {
         biases.copy(from: network.biases(of: node))
       }
       if let scales = owned(index, .weightScales, 2 * node.scaleCount, Int32.self) {
-        for channel in 0..<node.scaleCount {
-          let scale = network.weightScale(of: node, channel)
-          scales[2 * channel] = scale.mantissa
-          scales[2 * channel + 1] = scale.exponent
-        }
+        scales.bytes.copy(from: network.weightScales(of: node).bytes)
       }
       if let masters = self.masters(index) {
         let weights = self.weights(index, node)
@@ -69,6 +65,7 @@ public struct Session {
       }
       weightVelocities(index)?.fill(0)
       biasVelocities(index)?.fill(0)
+      scaleVelocities(index)?.fill(0)
     }
     for tensor in 0..<network.tensorCount { histogram(tensor)?.fill(0) }
     refreshAll()
@@ -105,6 +102,15 @@ public struct Session {
     return storedScale(scales[2 * channel], scales[2 * channel + 1])
   }
 
+  /// - Precondition: the plan owns the node's weight Scales.
+  package func setWeightScale(_ index: Int, _ node: Node, _ channel: Int, _ scale: Scale) {
+    guard let scales = owned(index, .weightScales, 2 * node.scaleCount, Int32.self) else {
+      preconditionFailure("a plan owns the weight Scales that change")
+    }
+    scales[2 * channel] = scale.mantissa
+    scales[2 * channel + 1] = scale.exponent
+  }
+
   package func masters(_ index: Int) -> View<Int32>? {
     owned(index, .masters, weightCount(index), Int32.self)
   }
@@ -115,6 +121,11 @@ public struct Session {
 
   package func biasVelocities(_ index: Int) -> View<Int32>? {
     owned(index, .biasVelocities, network.shape(ofTensor: index + 1).channels, Int32.self)
+  }
+
+  /// Velocities of the logarithms of a node's weight Scales, Q30 (SPEC 8.11).
+  package func scaleVelocities(_ index: Int) -> View<Int32>? {
+    owned(index, .scaleVelocities, network.node(index).scaleCount, Int32.self)
   }
 
   /// 33 counts of a tracked tensor (SPEC 8.9).

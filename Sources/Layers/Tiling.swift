@@ -141,7 +141,7 @@ package struct Tiling {
         byteCount,
         weightGradientWorkspace
           + weightGradientWorkspaceByteCount)
-    } else if update.contains(.biases) {
+    } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)
     }
     return byteCount

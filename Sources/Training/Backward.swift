@@ -24,6 +24,7 @@ struct Backward {
     let weights: Scale
     let biases: Scale
     let head: Scale
+    let scales: Scale
     let microBatches: UInt32
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
@@ -307,6 +308,7 @@ struct Backward {
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
     let tiling = Tiling(node, request)
+    if update.contains(.scales) { updateScales(index, node, scale, tiling) }
     let db = biasGradient(index, node, shape, tiling)
     if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
     if update.contains(.biases) { updateBiases(index, node, scale, db) }

@@ -90,6 +90,8 @@ public struct Recipe {
   public var factorCount: Int { Int(truncatingIfNeeded: u32(108)) }
   /// ⌈B/β⌉.
   public var largestMicroBatchCount: UInt32 { (batch - 1) / microBatch + 1 }
+  /// ⌊2³⁰ / ⌈B/β⌉⌋: keeps the sum of a step's contributions to a gain below 2³⁰ (SPEC 8.11).
+  public var largestGainContribution: Int32 { (1 << 30) / Int32(largestMicroBatchCount) }
   /// c_max: keeps the sum of a step's bias contributions below 2³⁰ (SPEC 8.6).
   public var largestBiasContribution: Int32 {
     Int32(truncatingIfNeeded: min(1 << 23, (1 << 30) / largestMicroBatchCount))
@@ -210,8 +212,11 @@ public struct Recipe {
     var updatesSomething = false
     for index in 0..<nodeCount {
       let offset = first + Recipe.nodeByteCount * index
-      let isWeighted = network.node(index).operation.weighted != nil
-      try check(bytes[offset] <= (isWeighted ? 3 : 0), offset)
+      let node = network.node(index)
+      var legal: UpdateSet = node.operation.weighted == nil ? [] : [.weights, .biases]
+      // Raw logits have no Scale but S_x·S_w, which only scales the loss.
+      if !legal.isEmpty && !node.hasAccumulators { legal.insert(.scales) }
+      try check(legal.contains(UpdateSet(rawValue: bytes[offset])), offset)
       for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
       updatesSomething = updatesSomething || bytes[offset] != 0
     }

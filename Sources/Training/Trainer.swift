@@ -89,7 +89,8 @@ public struct Trainer {
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
     let rates = Backward.Rates(
       weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), microBatches: microBatches)
+      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
+      microBatches: microBatches)
     var result = StepResult()
     result.step = step
     result.samples = count
@@ -229,6 +230,7 @@ extension Trainer {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       session.biasVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
+      session.scaleVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       guard recipe.weightDecay != .zero, recipe.update(ofNode: index).contains(.weights) else {
         continue
       }
@@ -269,6 +271,7 @@ extension Trainer {
         // Without momentum nothing of a step outlives it, not even in the state root.
         if recipe.momentum == 0 { velocities.fill(0) }
       }
+      session.scaleVelocities(index).map { applyScales(index, node, $0) }
       session.refresh(index)
     }
   }

@@ -87,7 +87,8 @@ let package = Package(
 
     // Tests/: one target per module, and the support they share.
     .target(
-      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",
+      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"],
+      path: "Tests/TallyTestSupport",
       swiftSettings: host),
     .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
     .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),

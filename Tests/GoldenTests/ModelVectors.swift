@@ -83,7 +83,7 @@ extension Golden {
 
 extension Network {
   /// For each element of a sample in height, width, channel order: where it stands in the data.
-  fileprivate var inputOrder: [Int] {
+  var inputOrder: [Int] {
     let shape = inputShape
     guard readsChannelsFirst else { return Array(0..<shape.count) }
     return (0..<shape.positions).flatMap { position in

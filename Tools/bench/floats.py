@@ -167,7 +167,7 @@ def train(model, x, y, recipe: dict, seed: int, parameters=None) -> None:
                 group["lr"] = rate * rate_factor(recipe, step, steps)
             optimizer.zero_grad()
             functional.cross_entropy(model(x[chosen]), y[chosen]).backward()
-            if "normClip" in recipe:
+            if float(recipe.get("normClip", 0)) > 0:
                 for parameter in parameters:
                     nn.utils.clip_grad_norm_([parameter], float(recipe["normClip"]))
             optimizer.step()

@@ -38,7 +38,8 @@ let package = Package(
       name: "Kernels", dependencies: ["Tensors", "FixedPoint", "CounterRandom", "MicroKernels"],
       swiftSettings: core),
     .target(
-      name: "Layers", dependencies: ["Kernels", "Tensors", "FixedPoint"], swiftSettings: core),
+      name: "Layers", dependencies: ["Kernels", "Tensors", "FixedPoint", "CounterRandom"],
+      swiftSettings: core),
     .target(
       name: "ModelFormat", dependencies: ["Layers", "Tensors", "FixedPoint", "Bytes"],
       swiftSettings: core),

@@ -77,9 +77,19 @@ let package = Package(
       ],
       swiftSettings: host),
 
+    // Tools/firmware: the application that boards run, and the images they have in flash.
+    .systemLibrary(name: "FirmwareBoard", path: "Tools/firmware/Board"),
+    .target(
+      name: "FirmwareApplication", dependencies: ["Tally", "FirmwareBoard"],
+      path: "Tools/firmware/Application", swiftSettings: core),
+    .executableTarget(
+      name: "FirmwareImages", dependencies: ["Tally", "Importers", "TallyTestSupport"],
+      path: "Tools/firmware/Images", swiftSettings: host),
+
     // Tests/: one target per module, and the support they share.
     .target(
-      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",
+      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"],
+      path: "Tests/TallyTestSupport",
       swiftSettings: host),
     .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
     .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),
@@ -91,7 +101,8 @@ let package = Package(
       name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
-      name: "GoldenTests", dependencies: ["Tally", "Importers", "TallyHost", "TallyTestSupport"],
+      name: "GoldenTests",
+      dependencies: ["Tally", "MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],

@@ -1,3 +1,4 @@
+import MicroKernels
 public import Tensors
 
 // Index letters: r output row, c output column, o output channel, i input channel, u kernel row,
@@ -91,28 +92,23 @@ extension Convolution {
   func gatherPatches(
     _ x: View<Int8>, padding: Int8, rows: Range<Int>, group: Int, into patches: View<Int8>
   ) {
-    let channels = inputsPerGroup
-    let firstChannel = group &* channels
-    var target = 0
-    for r in rows {
-      for c in 0..<output.width {
-        for u in 0..<geometry.kernelHeight {
-          let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
-          let rowInside = row >= 0 && row < input.height
-          for v in 0..<geometry.kernelWidth {
-            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
-            let patch = patches.slice(target, channels)
-            if rowInside && column >= 0 && column < input.width {
-              let start = (row &* input.width &+ column) &* input.channels &+ firstChannel
-              patch.copy(from: x.slice(start, channels))
-            } else {
-              patch.fill(padding)
-            }
-            target &+= channels
-          }
-        }
-      }
-    }
+    gather(
+      x, of: input, firstChannel: group &* inputsPerGroup, channels: inputsPerGroup, geometry,
+      padding: padding, rows: rows, width: output.width, into: patches)
+  }
+
+  private func gather(
+    _ values: View<Int8>, of shape: Shape, firstChannel: Int, channels: Int,
+    _ geometry: WindowGeometry, padding: Int8, rows: Range<Int>, width: Int,
+    into patches: View<Int8>
+  ) {
+    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+    var window = tally_window(geometry)
+    // The views hold a sample of `shape`, and the patches of `rows`.
+    unsafe tally_gather_patches_s8(
+      values.pointer, int32(shape.height), int32(shape.width), int32(shape.channels),
+      int32(firstChannel), int32(channels), &window, int32(rows.lowerBound),
+      int32(rows.upperBound), int32(width), padding, patches.pointer)
   }
 
   /// One channel in, one channel out: the patches would be K times the input for nothing.
@@ -157,15 +153,20 @@ extension Convolution {
     isPointwise || isDepthwise ? 0 : rows * input.width * backwardDepth
   }
 
-  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read.
+  /// Whether the windows move by single steps, so that gradients are gathered by a window themselves.
+  private var hasUnitStrides: Bool { geometry.strideHeight == 1 && geometry.strideWidth == 1 }
+
+  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read; for unit
+  /// strides with u and v running backward, as the gathering window then runs.
   public func turnWeights(_ weights: View<Int8>, into turned: View<Int8>) {
     let area = geometry.area
     for group in 0..<groups {
       for o in 0..<outputsPerGroup {
         for tap in 0..<area {
+          let place = hasUnitStrides && !isDepthwise ? area &- 1 &- tap : tap
           for i in 0..<inputsPerGroup {
             let channel = group &* inputsPerGroup &+ i
-            turned[(channel &* area &+ tap) &* outputsPerGroup &+ o] =
+            turned[(channel &* area &+ place) &* outputsPerGroup &+ o] =
               weights[((group &* outputsPerGroup &+ o) &* area &+ tap) &* inputsPerGroup &+ i]
           }
         }
@@ -226,6 +227,17 @@ extension Convolution {
   ) {
     let channels = outputsPerGroup
     let firstChannel = group &* channels
+    if hasUnitStrides {
+      // Row r of g meets row `row` of x through tap u where r = row + top − u·dilation: with u running
+      // backward, a window over g that starts extent − 1 − top above.
+      var window = geometry
+      window.padTop = geometry.extentHeight &- 1 &- geometry.padTop
+      window.padLeft = geometry.extentWidth &- 1 &- geometry.padLeft
+      gather(
+        g, of: output, firstChannel: firstChannel, channels: channels, window, padding: 0,
+        rows: rows, width: input.width, into: patches)
+      return
+    }
     var target = 0
     for row in rows {
       for column in 0..<input.width {
@@ -366,5 +378,18 @@ extension Convolution {
   /// db[o] += Σ g over the positions of one sample.
   public func biasGradient(_ g: View<Int8>, into gradient: View<Int32>) {
     sumRows(g, rows: output.positions, columns: output.channels, into: gradient)
+  }
+}
+
+extension tally_window {
+  /// The geometry as the microkernels take it; they need no padding below or to the right.
+  init(_ geometry: WindowGeometry) {
+    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+    self.init(
+      kernel_height: int32(geometry.kernelHeight), kernel_width: int32(geometry.kernelWidth),
+      stride_height: int32(geometry.strideHeight), stride_width: int32(geometry.strideWidth),
+      dilation_height: int32(geometry.dilationHeight),
+      dilation_width: int32(geometry.dilationWidth), pad_top: int32(geometry.padTop),
+      pad_left: int32(geometry.padLeft))
   }
 }

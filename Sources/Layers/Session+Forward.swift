@@ -16,14 +16,13 @@ extension Session {
 
   /// Runs node `index`.
   package func run(_ index: Int, samples: Int, observing: Bool = false) {
-    if observing, let histogram = histogram(index + 1) {
-      observe(index, samples: samples, into: histogram)
-    }
     let node = network.node(index)
     let output = quantization(index + 1)
+    let histogram = observing ? histogram(index + 1) : nil
     switch node.operation {
     case .convolution(let shape), .fullyConnected(let shape):
       forEachTile(index, node, shape, samples: samples) { accumulators, sample, first, count in
+        if let histogram { observe(index, node, accumulators, into: histogram) }
         placeTile(index, node, accumulators, sample: sample, first: first, count: count)
       }
       keepSelectedInput(index, node, shape, samples: samples)
@@ -45,6 +44,7 @@ extension Session {
       guard let constants = AddConstants(inputs.0.scale, inputs.1.scale, output: output.scale)
       else { preconditionFailure("validation and the range tracker keep additions in range") }
       for sample in 0..<samples {
+        if let histogram { observeSums(node, constants, inputs, sample: sample, into: histogram) }
         add(
           activation(node.firstInput, sample: sample), activation(second, sample: sample),
           zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), constants, output,

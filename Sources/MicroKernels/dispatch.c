@@ -156,25 +156,20 @@ void tally_shift_stochastic_s8(
   VERSION(shift_stochastic_s8)(count, acc, shift, first_element, key, counter, out, mask);
 }
 
-void tally_update_q16(
+int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
-  VERSION(update_q16)(count, gradient, mantissa, shift, first_element, key, counter, clip, master);
-}
-
-void tally_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  VERSION(update_half_up_q16)(count, gradient, mantissa, shift, clip, master);
+    int subtract, int32_t *target) {
+  return VERSION(contribute_q16)(
+      count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
 }
 
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
   VERSION(refresh_s8)(count, master, weights);
 }
 
-uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift) {
-  return VERSION(sum_squares_s32)(count, values, right_shift);
+void tally_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]) {
+  VERSION(sum_squares_s32)(count, values, halves);
 }
 
 uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values) {

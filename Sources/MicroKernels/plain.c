@@ -157,26 +157,21 @@ void tally_plain_shift_stochastic_s8(
   }
 }
 
-void tally_plain_update_q16(
+int32_t tally_plain_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
+    int subtract, int32_t *target) {
   uint32_t block[4];
+  int32_t clipped = 0;
   for (int32_t i = 0; i < count; i++) {
     const uint32_t e = first_element + (uint32_t)i;
     if (i == 0 || e % 8 == 0) philox(e / 8, counter, key, block);
     const int32_t d = requantize_stochastic(gradient[i], mantissa, shift, lane16(block, e));
-    master[i] = wrapping_subtract(master[i], clamp(d, -clip, clip));
+    const int32_t bounded = clamp(d, -clip, clip);
+    clipped += bounded != d;
+    target[i] = wrapping_subtract(target[i], subtract ? bounded : -bounded);
   }
-}
-
-void tally_plain_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  for (int32_t i = 0; i < count; i++) {
-    const int32_t d = requantize(gradient[i], mantissa, shift);
-    master[i] = wrapping_subtract(master[i], clamp(d, -clip, clip));
-  }
+  return clipped;
 }
 
 void tally_plain_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
@@ -186,13 +181,12 @@ void tally_plain_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
   }
 }
 
-uint64_t tally_plain_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift) {
-  uint64_t sum = 0;
+void tally_plain_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]) {
   for (int32_t i = 0; i < count; i++) {
-    const int64_t v = values[i] >> right_shift;
-    sum += (uint64_t)(v * v);
+    const uint64_t square = (uint64_t)((int64_t)values[i] * values[i]);
+    halves[0] += square & 0xffffffffu;
+    halves[1] += square >> 32;
   }
-  return sum;
 }
 
 uint64_t tally_plain_sum_squares_s8(int32_t count, const int8_t *values) {

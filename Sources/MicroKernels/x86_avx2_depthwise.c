@@ -13,7 +13,8 @@ AVX2_INLINE __m256i load_up_to_16(const int8_t *p, int32_t count) {
 }
 
 struct plane {
-  int32_t channels, present, kernel_height, kernel_width, stride, dilation, pad_left, input_width;
+  int32_t channels, present;  // of a pixel; in this block of 16
+  int32_t kernel_height, kernel_width, stride, dilation, pad_left, input_width;
   __m256i zero_point;
 };
 
@@ -29,15 +30,16 @@ AVX2_INLINE __m256i tap(
 
 // `outputs` outputs from o on, 16 channels. `padded`: some taps may lie outside the row.
 AVX2_INLINE void sums(
-    const int outputs, const int padded, const struct plane *p, const int8_t *const *rows, const int8_t *weights,
-    int32_t first_channel, int32_t o, int32_t *acc) {
+    const int outputs, const int padded, const struct plane *p, const int8_t *const *rows,
+    const int8_t *weights, int32_t first_channel, int32_t o, int32_t *acc) {
+  weights += first_channel;
   __m256i low[4], high[4];
   UNROLLED for (int u = 0; u < outputs; u++) low[u] = high[u] = _mm256_setzero_si256();
   for (int32_t i = 0; i < p->kernel_height; i++) {
     if (!rows[i]) continue;
     for (int32_t j = 0; j < p->kernel_width; j += 2) {
       const int two = j + 1 < p->kernel_width;
-      const int8_t *w = weights + ((ptrdiff_t)i * p->kernel_width + j) * p->channels + first_channel;
+      const int8_t *w = weights + ((ptrdiff_t)i * p->kernel_width + j) * p->channels;
       const __m256i w0 = load_up_to_16(w, p->present);
       const __m256i w1 =
           two ? load_up_to_16(w + p->channels, p->present) : _mm256_setzero_si256();

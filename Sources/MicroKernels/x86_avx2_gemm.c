@@ -65,7 +65,8 @@ struct columns {
   ptrdiff_t row;  // the panel's bytes per quad of depths
 };
 
-AVX2_INLINE __m256i operand(const int is_split, const struct columns *b, int32_t q, int half, int j) {
+AVX2_INLINE __m256i operand(
+    const int is_split, const struct columns *b, int32_t q, int half, int j) {
   if (is_split) return b->split->quads[q][2 * half + j];
   const __m256i v = _mm256_loadu_si256((const __m256i *)(b->panel + q * b->row) + j);
   return half ? high_bytes(v) : low_bytes(v);

@@ -197,22 +197,31 @@ AVX2 void tally_avx2_shift_stochastic_s8(
   }
 }
 
-AVX2 void tally_avx2_update_q16(
+// How many of 4 values lie outside low…high.
+AVX2_INLINE int32_t outside64(__m256i v, __m256i low, __m256i high) {
+  const __m256i out =
+      _mm256_or_si256(_mm256_cmpgt_epi64(v, high), _mm256_cmpgt_epi64(low, v));
+  return __builtin_popcount((unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(out)));
+}
+
+AVX2 int32_t tally_avx2_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
+    int subtract, int32_t *target) {
   if (shift < 1 || shift > 62) {
-    tally_plain_update_q16(
-        count, gradient, mantissa, shift, first_element, key, counter, clip, master);
-    return;
+    return tally_plain_contribute_q16(
+        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
   }
   const __m256i before = _mm256_set1_epi64x(shift <= 16 ? 0 : shift - 16);
   const __m256i after = _mm256_set1_epi64x(shift <= 16 ? shift : 16);
   const __m256i bits = _mm256_set1_epi32(shift <= 16 ? (1 << shift) - 1 : 0xffff);
   const __m256i m = _mm256_set1_epi32(mantissa);
   const __m256i low = _mm256_set1_epi64x(-(int64_t)clip), high = _mm256_set1_epi64x(clip);
+  // d ^ −1 − −1 = −d: one subtraction serves both directions.
+  const __m256i flip = _mm256_set1_epi32(subtract ? 0 : -1);
   const int32_t run = first_element % 8 ? 56 : 64;
   uint16_t lanes[64];
+  int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
     const uint16_t *r16 = philox_lanes(first_element + (uint32_t)i, counter, key, lanes);
     const int32_t end = smaller(run, count - i);
@@ -224,30 +233,20 @@ AVX2 void tally_avx2_update_q16(
       __m256i odd = shift_right64(_mm256_mul_epi32(odd64(v), m), before);
       even = shift_right64(_mm256_add_epi64(even, even64(r)), after);
       odd = shift_right64(_mm256_add_epi64(odd, odd64(r)), after);
-      const __m256i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      clipped += outside64(even, low, high) + outside64(odd, low, high);
+      __m256i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      d = _mm256_sub_epi32(_mm256_xor_si256(d, flip), flip);
       _mm256_storeu_si256(
-          (__m256i *)(master + i + j), _mm256_sub_epi32(load32(master + i + j), d));
+          (__m256i *)(target + i + j), _mm256_sub_epi32(load32(target + i + j), d));
     }
     for (; j < end; j++) {
       const int32_t d = requantize_stochastic(gradient[i + j], mantissa, shift, r16[j]);
-      master[i + j] = wrapping_subtract(master[i + j], clamp(d, -clip, clip));
+      const int32_t bounded = clamp(d, -clip, clip);
+      clipped += bounded != d;
+      target[i + j] = wrapping_subtract(target[i + j], subtract ? bounded : -bounded);
     }
   }
-}
-
-AVX2 void tally_avx2_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  int32_t i = 0;
-  if (shift >= 1 && shift <= 62) {
-    const __m256i low = _mm256_set1_epi32(-clip), high = _mm256_set1_epi32(clip);
-    const struct multipliers m = prepared(_mm256_set1_epi32(mantissa), _mm256_set1_epi32(shift));
-    for (; i + 8 <= count; i += 8) {
-      const __m256i d = clamp32(requantize8(1, load32(gradient + i), &m), low, high);
-      _mm256_storeu_si256((__m256i *)(master + i), _mm256_sub_epi32(load32(master + i), d));
-    }
-  }
-  tally_plain_update_half_up_q16(count - i, gradient + i, mantissa, shift, clip, master + i);
+  return clipped;
 }
 
 AVX2 void tally_avx2_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
@@ -282,18 +281,27 @@ AVX2_INLINE uint64_t sum64(__m256i v) {
   return lanes[0] + lanes[1] + lanes[2] + lanes[3];
 }
 
-AVX2 uint64_t tally_avx2_sum_squares_s32(
-    int32_t count, const int32_t *values, int32_t right_shift) {
-  const __m128i distance = _mm_cvtsi32_si128(right_shift);
-  __m256i even = _mm256_setzero_si256(), odd = even;
+AVX2 void tally_avx2_sum_squares_s32(
+    int32_t count, const int32_t *values, uint64_t halves[2]) {
+  const __m256i word = _mm256_set1_epi64x(0xffffffff);
+  __m256i low = _mm256_setzero_si256(), high = low;
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    const __m256i v = _mm256_sra_epi32(load32(values + i), distance);
-    even = _mm256_add_epi64(even, _mm256_mul_epi32(v, v));
-    odd = _mm256_add_epi64(odd, _mm256_mul_epi32(odd64(v), odd64(v)));
+    const __m256i v = load32(values + i);
+    const __m256i even = _mm256_mul_epi32(v, v), odd = _mm256_mul_epi32(odd64(v), odd64(v));
+    low = _mm256_add_epi64(low, _mm256_and_si256(even, word));
+    low = _mm256_add_epi64(low, _mm256_and_si256(odd, word));
+    high = _mm256_add_epi64(high, _mm256_srli_epi64(even, 32));
+    high = _mm256_add_epi64(high, _mm256_srli_epi64(odd, 32));
   }
-  return sum64(_mm256_add_epi64(even, odd))
-         + tally_plain_sum_squares_s32(count - i, values + i, right_shift);
+  uint64_t sums[8];
+  _mm256_storeu_si256((__m256i *)sums, low);
+  _mm256_storeu_si256((__m256i *)(sums + 4), high);
+  for (int k = 0; k < 4; k++) {
+    halves[0] += sums[k];
+    halves[1] += sums[4 + k];
+  }
+  tally_plain_sum_squares_s32(count - i, values + i, halves);
 }
 
 AVX2 uint64_t tally_avx2_sum_squares_s8(int32_t count, const int8_t *values) {

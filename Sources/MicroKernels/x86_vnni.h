@@ -36,6 +36,19 @@ VNNI_INLINE void interleave4(__m512i v[4]) {
   v[3] = _mm512_unpackhi_epi16(high01, high23);
 }
 
+// The sums of the lanes of four vectors, by transposing adds.
+// Lane group l of the result holds the parts of the four sums that lay in group l.
+VNNI_INLINE __m512i four_sums(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+VNNI_INLINE __m128i sum_of_groups(__m512i v) {
+  const __m256i half =
+      _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
 // 128·Σ values[i], wrapping: what the flipped top bit of the other operand adds.
 VNNI_INLINE int32_t sum_times_128(int32_t count, const int8_t *values) {
   const __m512i one = _mm512_set1_epi8(1);

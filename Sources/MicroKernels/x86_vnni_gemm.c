@@ -40,7 +40,8 @@ VNNI_INLINE void tile(
   }
   if (k < K)  // the packed depths beyond K are zero, so any value of A does
     UNROLLED for (int i = 0; i < rows; i++) {
-      const __m512i a = _mm512_xor_si512(flip, _mm512_set1_epi32(last_quad(A + i * lda + k, K - k)));
+      const int32_t quad = last_quad(A + i * lda + k, K - k);
+      const __m512i a = _mm512_xor_si512(flip, _mm512_set1_epi32(quad));
       UNROLLED for (int j = 0; j < vectors; j++)
         c[i][j] = _mm512_dpbusd_epi32(c[i][j], a, _mm512_loadu_si512(panel + 64 * j));
     }
@@ -100,18 +101,6 @@ void tally_vnni_gemm_s8_packed(
 }
 
 // ---- Dot form: B becomes u8 as it is loaded, the correction is 128 · (the row sum of A).
-
-// Lane group l of the result holds the parts of the four sums that lay in group l.
-VNNI_INLINE __m512i four_sums(__m512i a, __m512i b, __m512i c, __m512i d) {
-  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-}
-VNNI_INLINE __m128i sum_of_groups(__m512i v) {
-  const __m256i half =
-      _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
-  return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-}
 
 // One step of 64 depths for 1…4 rows of A and 1 or 4 rows of B.
 VNNI_INLINE void dot_step(

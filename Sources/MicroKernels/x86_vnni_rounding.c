@@ -214,56 +214,51 @@ VNNI_INLINE void store_words(int32_t *out, __mmask16 present, __m512i v) {
     _mm512_mask_storeu_epi32(out, present, v);
 }
 
-VNNI void tally_vnni_update_q16(
+// How many of 8 values lie outside low…high.
+VNNI_INLINE int32_t outside64(__m512i v, __m512i low, __m512i high) {
+  const __mmask8 out = _mm512_cmpgt_epi64_mask(v, high) | _mm512_cmplt_epi64_mask(v, low);
+  return __builtin_popcount(out);
+}
+
+VNNI int32_t tally_vnni_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
+    int subtract, int32_t *target) {
   if (shift < 1 || shift > 62) {
-    tally_plain_update_q16(
-        count, gradient, mantissa, shift, first_element, key, counter, clip, master);
-    return;
+    return tally_plain_contribute_q16(
+        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
   }
   const struct stochastic_shift s = split(shift);
   const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
   const __m512i bits = _mm512_set1_epi32((int32_t)s.bits), m = _mm512_set1_epi32(mantissa);
   const __m512i low = _mm512_set1_epi64(-(int64_t)clip), high = _mm512_set1_epi64(clip);
+  // d ^ −1 − −1 = −d: one subtraction serves both directions.
+  const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
   const struct philox_stream stream = philox_stream(key, counter);
   const int32_t run = lane_run(first_element);
   uint16_t lanes[LANE_BUFFER] = {0};
+  int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
     const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     const int32_t end = smaller(run, count - i);
     for (int32_t j = 0; j < end; j += 16) {
       const __mmask16 present = first16(end - j);
       const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + i + j);
-      const __m512i r = _mm512_and_si512(random16(r16 + j), bits);
+      // Absent values are 0 and draw 0, so they never count as clipped.
+      const __m512i r =
+          _mm512_maskz_mov_epi32(present, _mm512_and_si512(random16(r16 + j), bits));
       __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
       __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
       even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
       odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
-      const __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
-      const __m512i a = _mm512_maskz_loadu_epi32(present, master + i + j);
-      store_words(master + i + j, present, _mm512_sub_epi32(a, d));
+      clipped += outside64(even, low, high) + outside64(odd, low, high);
+      __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
+      const __m512i a = _mm512_maskz_loadu_epi32(present, target + i + j);
+      store_words(target + i + j, present, _mm512_sub_epi32(a, d));
     }
   }
-}
-
-VNNI void tally_vnni_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  if (shift < 1 || shift > 62) {
-    tally_plain_update_half_up_q16(count, gradient, mantissa, shift, clip, master);
-    return;
-  }
-  const __m512i low = _mm512_set1_epi32(-clip), high = _mm512_set1_epi32(clip);
-  const struct multipliers m = prepared(_mm512_set1_epi32(mantissa), _mm512_set1_epi32(shift));
-  for (int32_t i = 0; i < count; i += 16) {
-    const __mmask16 present = first16(count - i);
-    __m512i d = requantize16(1, _mm512_maskz_loadu_epi32(present, gradient + i), &m);
-    d = _mm512_max_epi32(_mm512_min_epi32(d, high), low);
-    const __m512i a = _mm512_maskz_loadu_epi32(present, master + i);
-    store_words(master + i, present, _mm512_sub_epi32(a, d));
-  }
+  return clipped;
 }
 
 VNNI void tally_vnni_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
@@ -290,20 +285,22 @@ VNNI uint32_t tally_vnni_max_magnitude_s32(int32_t count, const int32_t *values)
   return _mm512_reduce_max_epu32(largest);
 }
 
-VNNI uint64_t tally_vnni_sum_squares_s32(
-    int32_t count, const int32_t *values, int32_t right_shift) {
-  const __m128i distance = _mm_cvtsi32_si128(right_shift);
-  __m512i even = _mm512_setzero_si512(), odd = even;
+VNNI void tally_vnni_sum_squares_s32(
+    int32_t count, const int32_t *values, uint64_t halves[2]) {
+  const __m512i word = _mm512_set1_epi64(0xffffffff);
+  __m512i low = _mm512_setzero_si512(), high = low;
   for (int32_t i = 0; i < count; i += 16) {
-    __m512i v = _mm512_maskz_loadu_epi32(first16(count - i), values + i);
-    v = _mm512_sra_epi32(v, distance);
-    even = _mm512_add_epi64(even, _mm512_mul_epi32(v, v));
-    odd = _mm512_add_epi64(odd, _mm512_mul_epi32(odd64(v), odd64(v)));
+    const __m512i v = _mm512_maskz_loadu_epi32(first16(count - i), values + i);
+    const __m512i even = _mm512_mul_epi32(v, v), odd = _mm512_mul_epi32(odd64(v), odd64(v));
+    low = _mm512_add_epi64(low, _mm512_and_si512(even, word));
+    low = _mm512_add_epi64(low, _mm512_and_si512(odd, word));
+    high = _mm512_add_epi64(high, _mm512_srli_epi64(even, 32));
+    high = _mm512_add_epi64(high, _mm512_srli_epi64(odd, 32));
   }
-  return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(even, odd));
+  halves[0] += (uint64_t)_mm512_reduce_add_epi64(low);
+  halves[1] += (uint64_t)_mm512_reduce_add_epi64(high);
 }
 
-// A run of 2^17 values sums to at most 2^31, so 32 bits hold it.
 VNNI uint64_t tally_vnni_sum_squares_s8(int32_t count, const int8_t *values) {
   const int32_t run = 1 << 17;
   uint64_t total = 0;

@@ -16,7 +16,7 @@ public struct Trainer {
   /// T.
   public let plannedSteps: UInt32
   /// The next step, t.
-  public private(set) var step: UInt32 = 0
+  public internal(set) var step: UInt32 = 0
   let key: RandomKey
 
   /// What one step did; the step record of the journal (Formats/journal.md).
@@ -152,7 +152,8 @@ public struct Trainer {
   /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
   private func lossScale(batch: UInt32) -> Scale {
     switch recipe.loss {
-    case .crossEntropy: Scale.powerOfTwo(-15) / Scale(UInt64(batch))
+    case .crossEntropy:
+      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
     case .meanSquaredError:
       MeanSquaredError.gradientScale(
         logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),

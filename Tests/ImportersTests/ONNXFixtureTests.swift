@@ -109,7 +109,8 @@ struct ONNXFixtureTests {
     for mention in fixture.mentions ?? [] { #expect(error.description.contains(mention)) }
   }
 
-  @Test("written again and read again, a model is the same network", arguments: ONNXFixture.accepted)
+  @Test(
+    "written again and read again, a model is the same network", arguments: ONNXFixture.accepted)
   func roundTrip(_ fixture: ONNXFixture) throws {
     let model = try ONNXModel(contentsOf: fixture.path)
     let bytes = model.serialized()

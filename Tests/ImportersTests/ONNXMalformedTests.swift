@@ -79,7 +79,7 @@ struct ONNXMalformedTests {
     }
     #expect(read(nested(12))?.code == 301)
     #expect(read(nested(10))?.code == 306)
-    #expect(read(nested(20_000))?.code == 301)
+    #expect(read(nested(2_000))?.code == 301)
   }
 
   @Test("one byte changed: an answer, never a trap")
@@ -89,7 +89,7 @@ struct ONNXMalformedTests {
     for name in ["squeeze-excite-legacy", "qdq-mlp", "branches-dynamo", "keras-style"] {
       let path = "\(onnxFixtures)/\(name).onnx"
       let bytes = [UInt8](try #require(FileManager.default.contents(atPath: path)))
-      for _ in 0..<400 {
+      for _ in 0..<250 {
         var changed = bytes
         let position = Int.random(in: 0..<bytes.count, using: &generator)
         changed[position] = UInt8.random(in: 0...255, using: &generator)
@@ -101,7 +101,7 @@ struct ONNXMalformedTests {
       }
     }
     // Most bytes are weights: a reader that refused everything would not pass.
-    #expect(accepted > 400)
+    #expect(accepted > 250)
   }
 
   // MARK: - Tensors
@@ -217,12 +217,12 @@ struct ONNXMalformedTests {
     #expect(code(own) == 307)
   }
 
-  @Test("nodes in any order, and 20 000 of them in a chain")
+  @Test("nodes in any order, and 5 000 of them in a chain")
   func order() throws {
     var chain = ONNXSketch.dense
     chain.nodes[0].outputs = ["h0"]
-    for index in 0..<20_000 { chain.add("Identity", ["h\(index)"], "h\(index + 1)") }
-    chain.add("Identity", ["h20000"], "y")
+    for index in 0..<5_000 { chain.add("Identity", ["h\(index)"], "h\(index + 1)") }
+    chain.add("Identity", ["h5000"], "y")
     let reversed = chain.nodes.reversed()
     #expect(try chain.network().nodes.count == 1)
     chain.nodes = Array(reversed)

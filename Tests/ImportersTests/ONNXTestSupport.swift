@@ -74,8 +74,9 @@ func channelsLast(_ values: [Float], _ shape: TensorShape, _ layout: DataLayout)
   guard layout == .nchw else { return values }
   let positions = shape.height * shape.width
   return (0..<values.count).map {
-    values[$0 / shape.count * shape.count + $0 % shape.channels * positions
-      + $0 % shape.count / shape.channels]
+    values[
+      $0 / shape.count * shape.count + $0 % shape.channels * positions
+        + $0 % shape.count / shape.channels]
   }
 }
 
@@ -84,8 +85,9 @@ func fileOrder(_ values: [Float], _ shape: TensorShape, _ layout: DataLayout) ->
   guard layout == .nchw else { return values }
   let positions = shape.height * shape.width
   return (0..<values.count).map {
-    values[$0 / shape.count * shape.count + $0 % positions * shape.channels
-      + $0 % shape.count / positions]
+    values[
+      $0 / shape.count * shape.count + $0 % positions * shape.channels
+        + $0 % shape.count / positions]
   }
 }
 

@@ -77,13 +77,8 @@ extension MicroKernels {
       (.max, .max, 63, 0), (.max, .max, 1, .max), (.min, .max, 1, .min), (-1, 1, 1, 0),
     ] as [(Int32, Int32, Int32, Int32)])
   func requantizationTable(v: Int32, mantissa: Int32, shift: Int32, expected: Int32) {
-    // The whole int32 shows in the half-up update; 17 copies reach every lane and a remainder.
+    // 17 copies reach every lane and a remainder.
     Self.atEachLevel { level in
-      var master = [Int32](repeating: 0, count: 17)
-      tally_update_half_up_q16(
-        17, [Int32](repeating: v, count: 17), mantissa, shift, .max, &master)
-      let step = max(expected, -Int32.max)
-      #expect(master.allSatisfy { $0 == -step }, "level \(level)")
       var out = [Int8](repeating: 0, count: 17)
       tally_requantize_s8(
         17, [Int32](repeating: v, count: 17), mantissa, shift, 0, -128, 127, &out, nil)
@@ -185,7 +180,8 @@ extension MicroKernels {
         let gradient = [Int32](repeating: 65_536 - threshold, count: 300)
         Self.atEachLevel { level in
           var master = [Int32](repeating: 0, count: 300)
-          tally_update_q16(300, gradient, 1, 16, first, key, counter, .max, &master)
+          _ = tally_contribute_q16(
+            300, gradient, 1, 16, first, key, counter, 1 << 30, 1, &master)
           #expect(
             master == expected.map { Int32($0) >= threshold ? -1 : 0 },
             "from \(first), threshold \(threshold), level \(level)")
@@ -228,9 +224,9 @@ extension MicroKernels {
     }
   }
 
-  @Test("master updates: every shift, stochastic and half up, clipped; then the refresh")
-  func updates() {
-    var random = MicroKernelsRandom("updates")
+  @Test("contributions: every shift, clipped and counted, both directions; then the refresh")
+  func contributions() {
+    var random = MicroKernelsRandom("contributions")
     for trial in 0..<210 {
       let shift = trial % 105 - 36
       let count = Self.counts[trial % Self.counts.count]
@@ -239,29 +235,31 @@ extension MicroKernels {
       let counter = (0..<3).map { _ in UInt32(truncatingIfNeeded: random.next()) }
       let gradient = random.words(count), start = random.words(count)
       let mantissa = Int32(truncatingIfNeeded: random.next() >> 33)
-      let clip = Int32.max >> Int32(random.int(0...31))
+      let clip = (Int32(1) << 30) >> Int32(random.int(0...30))
       let r = lanes(first, count, key, counter)
-      let stochastic = (0..<count).map { i in
-        start[i]
-          &- max(
-            -clip, min(clip, requantizedStochastically(gradient[i], mantissa, shift, r[i])))
+      let updates = (0..<count).map {
+        requantizedStochastically(gradient[$0], mantissa, shift, r[$0])
       }
-      let halfUp = (0..<count).map { i in
-        stochastic[i] &- max(-clip, min(clip, requantized(gradient[i], mantissa, shift)))
-      }
-      let clamped = halfUp.map { max(-127 << 16, min(127 << 16, $0)) }
+      let bounded = updates.map { max(-clip, min(clip, $0)) }
+      let clipped = zip(updates, bounded).filter { $0 != $1 }.count
+      let taken = zip(start, bounded).map { $0 &- $1 }
+      let added = zip(start, bounded).map { $0 &+ $1 }
+      let clamped = taken.map { max(-127 << 16, min(127 << 16, $0)) }
       let fencedGradient = FencedMemory(gradient, atStart: random.next() & 1 == 0)
       Self.atEachLevel { level in
         let name: Comment = "\(count) by \(shift), level \(level)"
+        for (subtract, expected) in [(Int32(0), added), (1, taken)] {
+          let target = GuardedOutput<Int32>(count, filledWith: 0x5555_5555)
+          if count > 0 { target.base.update(from: start, count: count) }
+          let counted = tally_contribute_q16(
+            Int32(count), fencedGradient.base, mantissa, Int32(shift), first, key, counter, clip,
+            subtract, target.base)
+          #expect(target.array == expected, name)
+          #expect(Int(counted) == clipped, name)
+          #expect(target.guardsHold, name)
+        }
         let master = GuardedOutput<Int32>(count, filledWith: 0x5555_5555)
-        if count > 0 { master.base.update(from: start, count: count) }
-        tally_update_q16(
-          Int32(count), fencedGradient.base, mantissa, Int32(shift), first, key, counter, clip,
-          master.base)
-        #expect(master.array == stochastic, name)
-        tally_update_half_up_q16(
-          Int32(count), fencedGradient.base, mantissa, Int32(shift), clip, master.base)
-        #expect(master.array == halfUp, name)
+        if count > 0 { master.base.update(from: taken, count: count) }
         let weights = GuardedOutput<Int8>(count, filledWith: 0x55)
         tally_refresh_s8(Int32(count), master.base, weights.base)
         #expect(master.array == clamped, name)
@@ -286,16 +284,13 @@ extension MicroKernels {
         #expect(
           tally_max_magnitude_s32(Int32(count), ordinary)
             == ordinary.map(\.magnitude).max() ?? 0, "\(count), level \(level)")
-        for shift: Int32 in [0, 1, 7, 30, 31] {
-          let squares = words.map {
-            UInt64(($0 >> shift).magnitude).multipliedReportingOverflow(
-              by: UInt64(($0 >> shift).magnitude)
-            ).partialValue
-          }
-          #expect(
-            tally_sum_squares_s32(Int32(count), fencedWords.base, shift)
-              == squares.reduce(0, &+), "\(count) by \(shift), level \(level)")
-        }
+        let squares = words.map { UInt64($0.magnitude) * UInt64($0.magnitude) }
+        var halves: [UInt64] = [3, 5]
+        tally_sum_squares_s32(Int32(count), fencedWords.base, &halves)
+        #expect(
+          halves == [
+            squares.reduce(3) { $0 + $1 & 0xffff_ffff }, squares.reduce(5) { $0 + $1 >> 32 },
+          ], "\(count), level \(level)")
         #expect(
           tally_sum_squares_s8(Int32(count), fencedBytes.base)
             == bytes.map { UInt64(Int($0) * Int($0)) }.reduce(0, +), "\(count), level \(level)")

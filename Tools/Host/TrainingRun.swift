@@ -4,9 +4,8 @@ public import Tally
 /// A run and everything it lives in: model, recipe, samples, session memory.
 public final class TrainingRun {
   public let model: LoadedModel
-  public let recipe: Recipe
   public private(set) var run: Run
-  private let recipeMemory: AlignedMemory
+  private let recipeMemory: RecipeMemory
   private let samples: PreparedSamples
   private let validation: PreparedSamples?
   private let host: HostSession
@@ -24,14 +23,14 @@ public final class TrainingRun {
     self.model = model
     self.samples = samples
     self.validation = validation
-    recipeMemory = AlignedMemory(bytes)
     do throws(RecipeError) {
-      recipe = try Recipe(validating: recipeMemory.view(of: UInt8.self), for: model.network)
+      recipeMemory = try RecipeMemory(bytes, model)
     } catch {
       throw InputError(
         802, "the recipe does not fit the model", place: "canonical recipe, byte \(error.offset)",
         exit: 2)
     }
+    let recipe = recipeMemory.recipe
     let request = SessionRequest(
       samples: Int(recipe.microBatch), isCompact: false, training: recipe.needs)
     do throws(MemoryPlanError) {
@@ -44,6 +43,7 @@ public final class TrainingRun {
       validation: validation?.samples, validationDigest: validation?.digest)
   }
 
+  public var recipe: Recipe { recipeMemory.recipe }
   public var plannedSteps: UInt32 { run.trainer.plannedSteps }
   /// Bytes of the arena.
   public var arenaByteCount: Int { host.plannedByteCount }

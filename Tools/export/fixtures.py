@@ -158,6 +158,7 @@ class Autoencoder(nn.Module):
         self.bottleneck = nn.Linear(4 * 4 * 4, 6)
         self.bn = nn.BatchNorm1d(6)
         self.decode = nn.Linear(6, 4 * 4 * 4)
+        self.bn_decode = nn.BatchNorm2d(4)
         self.up = (
             nn.ConvTranspose2d(4, 4, 2, stride=2)
             if transposed
@@ -168,7 +169,7 @@ class Autoencoder(nn.Module):
     def forward(self, x):
         x = torch.relu(self.encode(x))
         x = torch.tanh(self.bn(self.bottleneck(x.flatten(1))))
-        x = torch.relu(self.decode(x)).reshape(-1, 4, 4, 4)
+        x = torch.relu(self.bn_decode(self.decode(x).reshape(-1, 4, 4, 4)))
         return torch.sigmoid(self.conv(self.up(x)))
 
 

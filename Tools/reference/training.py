@@ -101,10 +101,10 @@ def run_forward(net, batch, tracker=None):
     """6: every tensor of a micro-batch, as a list of `Forward`; tensor 0 is the input."""
     tensors = [Forward([q for sample in batch for q in sample])]
     for k, node in enumerate(net.nodes):
-        result = forward(net, k, [tensors[t].values for t in node.inputs])
-        if tracker is not None and tracker.observe(k, result):
-            # 8.9 calibration has changed the Scale of this output: compute it again.
-            result = forward(net, k, [tensors[t].values for t in node.inputs])
+        inputs = [tensors[t].values for t in node.inputs]
+        result = forward(net, k, inputs)
+        if tracker is not None:
+            result = tracker.observe(k, result, lambda: forward(net, k, inputs))
         tensors.append(result)
     return tensors
 
@@ -150,7 +150,7 @@ class Training:
     """
 
     def __init__(self, net, recipe, data, validation=None, trace=None):
-        check_against(recipe, net, data.count)
+        check_against(recipe, net)
         self.net, self.recipe, self.data, self.validation = net, recipe, data, validation
         self.trace = trace or (lambda text, form, values: None)
         self.samples = data.count

@@ -546,6 +546,14 @@ def recipe_faults():
         "extension-count-without-blocks": put(116, "I", 1), "reserved-124-set": put(124, "I", 1),
         "update-flag-unknown": put(128, "B", 4), "update-reserved-set": put(129, "B", 1),
         "update-last-reserved-set": put(135, "B", 1),
+        "updates-nothing": put(128, "B", 0, put(144, "B", 0)),
+        "batch-too-large": put(20, "I", (1 << 24) + 1, put(24, "I", 1 << 24)),
+        "too-many-micro-batches": put(20, "I", 1025, put(24, "I", 1, put(88, "I", 1))),
+        "micro-batches-times-clip-too-large": put(20, "I", 1000, put(24, "I", 1, put(88, "I", 17))),
+        "warm-up-too-long": put(96, "I", (1 << 30) + 1),
+        "range-period-too-long": put(100, "I", (1 << 24) + 1),
+        "rate-of-weights-times-decay-above-one": put(64, "i", (1 << 30) + 1, put(68, "i", 2)),
+        "rate-of-head-times-decay-above-one": put(64, "i", 1 << 30, put(68, "i", 2, put(52, "i", 1))),
     }
     result = {f"invalid/{name}.recipe.bin": data for name, data in f.items()}
     result["invalid/valid-base.recipe.bin"] = valid

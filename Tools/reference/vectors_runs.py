@@ -15,6 +15,7 @@ import data as data_files
 import journal
 import network
 import recipe as recipes
+import scalar
 from builder import Builder, channel_scales, fraction
 from network import InputMap
 from training import Training
@@ -79,6 +80,27 @@ def deep_mlp(seed=5):
     t = b.dense(t, 8, relu=True, name="third")
     b.head(t, 5, name="head")
     return b.initialised(seed)
+
+
+def misjudged_ranges():
+    """Scales of 8.10 far too coarse (the calibration repeats) and too fine (it grows)."""
+    net = deep_mlp()
+    for node, k in zip(net.nodes, (13, 9, -7)):
+        node.scale = scalar.shifted(node.scale, k)
+    return with_head_scale(net)
+
+
+def biases_in_the_way():
+    """The second repetition of a calibration would take a bias above 25 000 000."""
+    net = deep_mlp()
+    net.nodes[1].scale = scalar.shifted(net.nodes[1].scale, 12)
+    net.nodes[2].biases = [100_000, -100_000, 0, 1, -1, 50_000, 7, -90_000]
+    return with_head_scale(net)
+
+
+def with_head_scale(net):
+    net.head.scale = scalar.mul(net.tensor(net.head.inputs[0]).scale, net.head.weight_scales[0])
+    return net
 
 
 def residual(seed=9):
@@ -228,6 +250,12 @@ RUNS = {
         residual(), images(8, (6, 6, 1), 4), base(
             epochs=60, batch=8, steps=60, rangePeriod=3, weights="int8", momentum="0.3", learningRate="0.2",
             weightDecay="0.4", rootEvery=7, schedule={"kind": "constant"}), trace=False),
+    "calibration": lambda: Run(
+        "An initialised model with Scales far off: the calibration repeats and grows.",
+        misjudged_ranges(), images(20, **IMAGES), base(batch=10, microBatch=7, learningRate="0.1")),
+    "calibration-refused": lambda: Run(
+        "A repetition of the calibration is refused because a bias would grow too large.",
+        biases_in_the_way(), images(20, **IMAGES), base(batch=10, microBatch=7, learningRate="0.1")),
     "ranges-masters": lambda: Run(
         "Masters with momentum and weight decay: masters, velocities and biases are doubled and halved.",
         residual(), images(8, (6, 6, 1), 4), base(

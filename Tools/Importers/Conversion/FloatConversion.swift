@@ -36,10 +36,11 @@ public enum FloatConversion {
     var correction = BiasCorrection(plan)
     if options.correctsBiases, let real {
       correction = try BiasCorrection(plan, real) { [plan] terms throws(InputError) in
-        try ModelAssembly(plan, input, ranges, options, terms)
+        try ModelAssembly(plan, input, .calibrated(ranges, options.weightScales, terms))
       }
     }
-    let assembly = try ModelAssembly(plan, input, ranges, options, correction)
+    let assembly = try ModelAssembly(
+      plan, input, .calibrated(ranges, options.weightScales, correction))
     var builder = assembly.builder
     builder.readsChannelsFirst = options.input.layout == .nchw
     builder.classNames = options.classNames

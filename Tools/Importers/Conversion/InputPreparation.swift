@@ -64,7 +64,7 @@ extension ExactRatio {
 
 extension InputPreparation {
   /// Samples as the float network takes them: float32 [count, height, width, channels].
-  func real(_ samples: NumericArray) -> [Float] {
+  public func real(_ samples: NumericArray) -> [Float] {
     let channels = samples.shape[3]
     switch samples.storage {
     case .uint8(let a):

@@ -1,3 +1,5 @@
+import Tally
+
 /// The smallest and largest real value of a tensor.
 struct TensorRange: Sendable, Equatable {
   var low = Float.infinity
@@ -11,6 +13,21 @@ struct TensorRange: Sendable, Equatable {
       if value < low { low = value }
       if value > high { high = value }
     }
+  }
+}
+
+extension Quantization {
+  /// 255 steps over a range, which is widened to hold a real 0; 0 is one of the steps.
+  init(_ range: TensorRange) {
+    let low = ExactNumber(exactly: Double(min(range.low, 0)))
+    let high = ExactNumber(exactly: Double(max(range.high, 0)))
+    let scale = ((high - low) / ExactNumber(255)).scale()
+    guard scale != .zero else {
+      self.init(scale: Scale(1) / Scale(255), zeroPoint: 0)
+      return
+    }
+    let zeroPoint = -128 - (low / ExactNumber(scale)).rounded()
+    self.init(scale: scale, zeroPoint: Int32(min(max(zeroPoint, -128), 127)))
   }
 }
 

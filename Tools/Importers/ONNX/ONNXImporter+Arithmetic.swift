@@ -48,6 +48,12 @@ extension ONNXImporter {
   ) -> [Value] {
     var view = view
     while view.axes.count < shape.count { view.axes.insert([], at: 0) }
+    if channelValues(scale, shape: shape, over: view) == nil
+      || channelValues(offset, shape: shape, over: view) == nil,
+      let moved = withChannels(view, along: shape)
+    {
+      view = moved
+    }
     guard let scales = channelValues(scale, shape: shape, over: view),
       let offsets = channelValues(offset, shape: shape, over: view)
     else {
@@ -57,6 +63,41 @@ extension ONNXImporter {
       return one(view)
     }
     return one(recognized(appendInPlace(.affine(scale: scales, offset: offsets), view)))
+  }
+
+  /// The view with the one axis along which a constant varies as its channels, if the memory
+  /// order of the input or of a fully connected layer can be chosen so.
+  private mutating func withChannels(_ view: TensorView, along shape: [Int]) -> TensorView? {
+    let lead = view.axes.count - shape.count
+    let varying = shape.indices.filter { shape[$0] != 1 }.map { $0 + lead }
+    let others = view.axes.indices.filter { !view.isBatch($0) && !varying.contains($0) }
+    let isPlain = view.axes.indices.allSatisfy { !view.isBatch($0) || view.factors($0).isEmpty }
+    guard lead >= 0, varying.count == 1, others.count <= 2, isPlain, !view.isBatch(varying[0]),
+      followsFullyConnected(view.tensor) || followsInput(view.tensor)
+    else { return nil }
+    let height = others.count == 2 ? others[0] : nil
+    let tensor = spatialTensor(view, height: height, width: others.last, channels: varying[0])
+    if !followsFullyConnected(view.tensor) && requestedInputBase == nil { return nil }
+    let roles: [AxisRole] = view.axes.indices.map { axis in
+      if view.isBatch(axis) { return .batch }
+      if axis == varying[0] { return .channels }
+      return axis == height ? .height : .width
+    }
+    return TensorView(
+      tensor: tensor, shape: graph.shape(of: tensor), roles: roles, batch: batch)
+  }
+
+  private func followsFullyConnected(_ tensor: Int) -> Bool {
+    var tensor = tensor
+    while tensor > 0 {
+      let made = graph.nodes[tensor - 1]
+      switch made.operation {
+      case .network(.fullyConnected): return true
+      case .network(.activation), .affine: tensor = made.inputs[0]
+      default: return false
+      }
+    }
+    return false
   }
 
   /// The value of a broadcast constant for each channel of memory (or one for all); nil if it
@@ -169,7 +210,14 @@ extension ONNXImporter {
     // `aligned` puts the larger one first.
     let isSwapped = isSwapped(left, right)
     guard let (a, b) = aligned(left, right) else {
-      return block(305, "of values \(left.sizes) and \(right.sizes)")[0]
+      let isSame = left.sizes == right.sizes
+      return block(
+        305,
+        isSame
+          ? "of values \(left.sizes) in different memory orders"
+          : "of values \(left.sizes) and \(right.sizes)",
+        help: isSame
+          ? "avoid transposing between layers" : "a gate must have one value per channel")[0]
     }
     let isSameShape = graph.shape(of: a.tensor) == graph.shape(of: b.tensor)
     switch node.operatorType {

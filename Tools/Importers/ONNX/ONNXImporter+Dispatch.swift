@@ -5,17 +5,21 @@ extension ONNXImporter {
     var constants: [ConstantTensor?] = []
     var hasActivation = false
     var isBlocked = false
+    var tensors: [Int] = []
     for position in node.inputs.indices {
       switch input(position) {
       case .constant(let tensor): constants.append(tensor)
       case .blocked: isBlocked = true
-      case .activation: hasActivation = true
+      case .activation(let view):
+        hasActivation = true
+        tensors.append(view.tensor)
       case nil: constants.append(nil)
       }
     }
     if isBlocked {
       // What the value is cannot be known; that a product of two values is none of ours can.
       if node.operatorType == "MatMul", constants.isEmpty { return try readMatMul() }
+      deadEnds += tensors
       return [.blocked]
     }
     if !hasActivation { return try foldConstants(constants) }

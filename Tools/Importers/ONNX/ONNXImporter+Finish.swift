@@ -46,9 +46,10 @@ extension ONNXImporter {
 
   /// What blocked nodes read: the network as far as it goes.
   private var roots: [Int] {
-    blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
-      if case .activation(let view)? = values[$0] { view.tensor } else { nil }
-    }
+    deadEnds
+      + blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
+        if case .activation(let view)? = values[$0] { view.tensor } else { nil }
+      }
   }
 
   private func reachable(from roots: [Int]) -> [Int] {

@@ -107,6 +107,10 @@ let package = Package(
     .testTarget(
       name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],
       exclude: ["Fixtures"], swiftSettings: host),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["TallyCommand", "Tally", "Importers", "TallyHost", "TallyTestSupport"],
+      exclude: ["Golden"], swiftSettings: host),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

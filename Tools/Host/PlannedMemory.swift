@@ -84,6 +84,8 @@ extension BufferPurpose {
     case .weightVelocities: "weight velocities"
     case .biasVelocities: "bias velocities"
     case .scaleVelocities: "scale velocities"
+    case .selectedChannels: "selected channels"
+    case .selectedInput: "selected input"
     case .histogram: "histogram"
     case .activation: "activation"
     case .mask: "mask"

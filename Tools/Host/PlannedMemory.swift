@@ -83,6 +83,7 @@ extension BufferPurpose {
     case .masters: "masters"
     case .weightVelocities: "weight velocities"
     case .biasVelocities: "bias velocities"
+    case .scaleVelocities: "scale velocities"
     case .histogram: "histogram"
     case .activation: "activation"
     case .mask: "mask"

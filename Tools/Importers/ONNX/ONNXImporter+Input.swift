@@ -1,3 +1,5 @@
+import Tally
+
 /// The order in which the network's memory holds its input, and how the file's axes see it.
 struct InputBase {
   var shape: TensorShape
@@ -54,7 +56,9 @@ extension ONNXImporter {
         }
       }
     }
-    guard let count = checkedCount(sizes), count > 0 else {
+    guard let count = checkedCount(sizes), count > 0,
+      let perSample = checkedCount(Array(sizes.dropFirst())), perSample <= Shape.largestCount
+    else {
       throw dynamicShape(input, "the input's shape \(sizes) is impossible")
     }
     return sizes

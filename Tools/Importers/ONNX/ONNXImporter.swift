@@ -51,6 +51,8 @@ struct ONNXImporter {
   var values: [String: Value] = [:]
   var blockers: [Blocker] = []
   var warnings: [InputError] = []
+  /// A tensor that is too large, found while the current node was read.
+  var oversized: InputError?
   /// Tensors whose readers are blocked by their other inputs.
   var deadEnds: [Int] = []
   /// The ONNX node being read.
@@ -126,6 +128,7 @@ struct ONNXImporter {
       nodeIndex = index
       node = model.graph.nodes[index]
       let results = try readNode()
+      if let oversized { throw oversized }
       for (name, value) in zip(node.outputs, results) where !name.isEmpty {
         values[name] = value
       }

@@ -58,9 +58,18 @@ struct BufferList {
     let update = training.update(ofNode: index)
     if update.contains(.weights) {
       try add(row: row, .weights, shape.weightCount)
-      if training.hasMasters { try add(row: row, .masters, 4 * shape.weightCount) }
+      let trained = training.trainedShape(ofNode: index, shape).weightCount
+      if training.hasMasters { try add(row: row, .masters, 4 * trained) }
       if training.hasMomentum || !training.hasMasters {
-        try add(row: row, .weightVelocities, 4 * shape.weightCount)
+        try add(row: row, .weightVelocities, 4 * trained)
+      }
+      if let selection = training.selection(ofNode: index) {
+        try add(row: row, .selectedChannels, 4 * selection.count)
+        if path[index + 1] {
+          try add(
+            row: row, .selectedInput, request.samples * shape.input.positions * selection.count,
+            from: index, to: backwardTime(index))
+        }
       }
     }
     if update.contains(.biases) { try add(row: row, .biasVelocities, 4 * outputs) }
@@ -125,7 +134,10 @@ struct BufferList {
       let reads: Bool
       switch node.operation {
       case .convolution, .fullyConnected:
-        reads = training.update(ofNode: index).contains(.weights)
+        // Of selected channels the forward pass keeps a copy.
+        reads =
+          training.update(ofNode: index).contains(.weights)
+          && training.selection(ofNode: index) == nil
       case .maxPooling, .table: reads = path[tensor]
       case .multiply:
         // Each input's gradient reads the other input.
@@ -143,7 +155,7 @@ struct BufferList {
 
   private mutating func addWorkspaces(_ index: Int) throws(MemoryPlanError) {
     let node = network.node(index)
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     try add(row: index + 1, .forwardWorkspace, tiling.forwardByteCount, from: index, to: index)
     guard let training = request.training else { return }
     let update = training.update(ofNode: index)

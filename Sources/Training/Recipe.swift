@@ -1,4 +1,5 @@
 public import FixedPoint
+import Kernels
 public import Layers
 public import Tensors
 
@@ -113,12 +114,14 @@ public struct Recipe {
     UpdateSet(rawValue: updates[Recipe.nodeByteCount * index])
   }
 
+  /// Which channels' weights of a node change; `nil` for all (SPEC 8.11).
+  public func selection(ofNode index: Int) -> ChannelSelection? { needs.selection(ofNode: index) }
+
   // MARK: Extension blocks
 
   /// Kinds of extension blocks (Formats/recipe.md).
-  /// Version 1 of the arithmetic defines none, so a recipe with a block is refused.
   public enum Block: UInt32, Sendable {
-    case reserved = 0
+    case channelLists = 3
   }
 
   private var firstBlock: Int {
@@ -139,8 +142,9 @@ public struct Recipe {
   /// Memory that training by this recipe needs.
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
-      updates: updates, hasMasters: weights == .masters, hasMomentum: momentum > 0,
-      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero)
+      updates: updates, channelLists: block(.channelLists), seed: seed,
+      hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
+      needsNorms: trustRatio != .zero || normClip != .zero)
   }
 
   // MARK: Validation
@@ -186,6 +190,7 @@ public struct Recipe {
     }
     try checkNodes(network)
     try checkBlocks()
+    try checkChannelLists(network)
   }
 
   /// Blocks ascend by kind, are padded with zeros to 4 bytes, and end the recipe.
@@ -217,10 +222,50 @@ public struct Recipe {
       // Raw logits have no Scale but S_x·S_w, which only scales the loss.
       if !legal.isEmpty && !node.hasAccumulators { legal.insert(.scales) }
       try check(legal.contains(UpdateSet(rawValue: bytes[offset])), offset)
-      for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
+      try checkSelection(node, at: offset)
       updatesSomething = updatesSomething || bytes[offset] != 0
     }
     try check(updatesSomething || epochs == 0, first)
+  }
+
+  /// Rule and number of selected channels (SPEC 8.11).
+  private func checkSelection(_ node: Node, at offset: Int) throws(RecipeError) {
+    try check(u32(offset + 4) == 0, offset + 4)
+    let count = Int(truncatingIfNeeded: u16(offset + 2))
+    if bytes[offset + 1] == 0 {
+      try check(count == 0, offset + 2)
+      return
+    }
+    try check(ChannelSelection.Rule(rawValue: bytes[offset + 1]) != nil, offset + 1)
+    try check(UpdateSet(rawValue: bytes[offset]).contains(.weights), offset + 1)
+    guard let channels = node.operation.weighted?.selectableChannelCount else {
+      throw RecipeError(.badField, offset + 1)
+    }
+    try check(count >= 1 && count <= channels, offset + 2)
+  }
+
+  /// The lists of the nodes whose channels are listed: as long as they say, ascending, of channels that
+  /// exist.
+  private func checkChannelLists(_ network: Network) throws(RecipeError) {
+    let lists = block(.channelLists)
+    // The block is the last thing that can be wrong; its place stands for all of it.
+    let place = firstBlock
+    var first = 0
+    for index in 0..<nodeCount {
+      guard let selection = self.selection(ofNode: index), selection.rule == .listed else { continue }
+      let channels = network.node(index).operation.weighted?.selectableChannelCount ?? 0
+      guard let lists, lists.count >= first + 2 * selection.count else {
+        throw RecipeError(.badField, place)
+      }
+      var last = -1
+      for j in 0..<selection.count {
+        let channel = Int(lists[first + 2 * j]) | Int(lists[first + 2 * j + 1]) << 8
+        try check(channel > last && channel < channels, place)
+        last = channel
+      }
+      first += 2 * selection.count
+    }
+    try check(first == lists?.count ?? 0 && (first > 0 || lists == nil), place)
   }
 
   private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {

@@ -241,17 +241,23 @@ extension Trainer {
 
   private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
     let node = session.network.node(index)
+    guard let shape = node.operation.weighted else { return }
     let masters = session.masters(index)
     let velocities = session.weightVelocities(index)
     let weights = session.weights(index, node)
-    for element in 0..<weights.count {
-      let value = masters.map { $0[element] } ?? Int32(weights[element]) << 16
+    func decay(_ element: Int, _ weight: Int) {
+      let value = masters.map { $0[element] } ?? Int32(weights[weight]) << 16
       let change = multiplier.requantize(value)
       if let velocities {
         velocities[element] &+= change
       } else {
         masters?[element] = value &- change
       }
+    }
+    if let selection = session.weightSelection(index, shape) {
+      selection.forEach(in: 0..<session.trainedShape(index, shape).weightCount, decay)
+    } else {
+      for element in 0..<weights.count { decay(element, element) }
     }
   }
 
@@ -277,18 +283,27 @@ extension Trainer {
   }
 
   private func applyWeights(_ index: Int, _ node: Node, _ microBatches: UInt32) {
+    guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let velocities = session.weightVelocities(index)
     if let masters = session.masters(index) {
       if let velocities {
         subtract(velocities: velocities, from: masters, limit: UpdateLimit.master)
       }
-      Kernels.refresh(masters: masters, into: weights)
+      if let selection = session.weightSelection(index, shape) {
+        selection.refresh(masters: masters, into: weights)
+      } else {
+        Kernels.refresh(masters: masters, into: weights)
+      }
     } else if let velocities {
       let lanes = key.stream(
         .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
         query: microBatches)
-      subtractStochastically(velocities: velocities, from: weights, lanes)
+      if let selection = session.weightSelection(index, shape) {
+        selection.subtractStochastically(velocities: velocities, from: weights, lanes)
+      } else {
+        Kernels.subtractStochastically(velocities: velocities, from: weights, lanes)
+      }
       if recipe.momentum == 0 { velocities.fill(0) }
     }
   }

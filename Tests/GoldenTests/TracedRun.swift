@@ -112,7 +112,7 @@ struct TracedRun {
     let node = session.network.node(index)
     let update = backward.recipe.update(ofNode: index)
     guard !update.isEmpty, let shape = node.operation.weighted else { return lines }
-    let tiling = Tiling(node, session.request)
+    let tiling = Tiling(index, node, session.request)
     let db = backward.biasGradient(index, node, shape, tiling)
     if update.contains(.weights) {
       var dw: [Int32] = []

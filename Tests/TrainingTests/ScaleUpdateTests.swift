@@ -114,7 +114,8 @@ import Testing
       onNode: { backward, index in
         guard index == 0 else { return }
         let gains = backward.gainGradient(
-          index, run.network.node(index), Tiling(run.network.node(index), run.session.request))
+          index, run.network.node(index),
+          Tiling(index, run.network.node(index), run.session.request))
         let scale =
           run.session.table.gradientScale(1) * run.session.table.scale(1)
         let gamma = (0..<gains.count).reduce(Int64(0)) { $0 + Int64(gains[$1]) }

@@ -168,7 +168,7 @@ extension NetworkDescription {
         result.nodes[index].operation = node.operation.replacing(values, bias)
       }
     }
-    try reader.finish(layers: network.nodes.map(\.name))
+    try reader.finish()
     result.warnings = reader.warnings
     return result
   }
@@ -178,8 +178,8 @@ extension NetworkDescription {
 private struct WeightReader {
   private let file: Safetensors
   private var used: Set<String> = []
-  /// Layer, wanted tensor, what is wrong.
-  private var problems: [String] = []
+  /// What is wrong, and the name of a tensor that is missing.
+  private var problems: [(text: String, missing: String?)] = []
   private(set) var warnings: [InputError] = []
 
   init(_ file: Safetensors) { self.file = file }
@@ -265,14 +265,11 @@ private struct WeightReader {
   {
     used.insert(name)
     guard let array = try file.array(named: name) else {
-      let near = nearestNames(to: name, among: file.tensors.map(\.name))
-      problems.append(
-        "layer \(layer): \(name) \(shape) is missing"
-          + (near.isEmpty ? "" : ", is it \(near.joined(separator: " or "))?"))
+      problems.append(("layer \(layer): \(name) \(shape) is missing", name))
       return nil
     }
     guard array.shape == shape else {
-      problems.append("layer \(layer): \(name) is \(array.shape), should be \(shape)")
+      problems.append(("layer \(layer): \(name) is \(array.shape), should be \(shape)", nil))
       return nil
     }
     try array.requireFinite("\(file.file)(\(name))")
@@ -280,18 +277,22 @@ private struct WeightReader {
     case .float32(let a): return a
     case .float64(let a): return a.map { Float($0) }
     default:
-      problems.append("layer \(layer): \(name) holds integers, not weights")
+      problems.append(("layer \(layer): \(name) holds integers, not weights", nil))
       return nil
     }
   }
 
-  mutating func finish(layers: [String]) throws(InputError) {
+  mutating func finish() throws(InputError) {
     // A counter PyTorch keeps beside every normalisation.
     let left = file.tensors.map(\.name).filter {
       !used.contains($0) && !$0.hasSuffix("num_batches_tracked")
     }
     guard problems.isEmpty else {
-      let shown = problems.prefix(12).joined(separator: "\n        ")
+      // Only what no other layer asks for can be meant.
+      let shown = problems.prefix(12).map { problem in
+        let near = problem.missing.map { nearestNames(to: $0, among: left) } ?? []
+        return problem.text + (near.isEmpty ? "" : ", is it \(near.joined(separator: " or "))?")
+      }.joined(separator: "\n        ")
       let more = problems.count > 12 ? "\n        and \(problems.count - 12) more" : ""
       throw InputError(
         407, "the weights do not fit the network description", place: file.file,

@@ -95,7 +95,7 @@ struct Demo {
   /// Runs the recipe; the journal stays in memory.
   func adapt(onEpoch: (Run.Epoch) -> Void) throws -> (run: TrainingRun, journal: LoadedJournal) {
     let run = try TrainingRun(model, recipe: recipe.bytes, samples: training)
-    var writer = JournalWriter(MemorySink())
+    var writer = JournalWriter(CollectingSink())
     run.begin(&writer)
     var shown: UInt32?
     while !run.run.isDone {

@@ -8,7 +8,6 @@ extension Inspection {
     let model = try Inputs.model(path)
     let network = model.network
     self.init(format: "tally model")
-    let nodes = (0..<network.nodeCount).map { network.node($0) }
     add("digest", model.digest.hexadecimal, "modelDigest")
     add(
       "made by", network.isInitialized ? "init: the range tracker may move its Scales" : "convert",
@@ -26,17 +25,15 @@ extension Inspection {
         "classes", model.classNames.joined(separator: ", "), "classNames",
         .array(model.classNames.map { .string($0) }))
     }
-    let weighted = nodes.compactMap(\.operation.weighted)
-    let parameters = weighted.reduce(0) { $0 + $1.weightCount + $1.output.channels }
-    let products = weighted.reduce(0) { $0 + $1.multiplyCount }
+    let parameters = model.parameterCount
     add("parameters", DecimalText.grouped(parameters), "parameters", JSONOutput(parameters))
     add(
-      "work", "\(DecimalText.grouped(products)) multiply-accumulates per sample", "macs",
-      JSONOutput(products))
+      "work", "\(DecimalText.grouped(model.multiplyCount)) multiply-accumulates per sample", "macs",
+      JSONOutput(model.multiplyCount))
     let memory = try PlannedMemory(model, SessionRequest(samples: 1, isCompact: true))
     add("flash", memory.sized(model.byteCount), "flashBytes", JSONOutput(model.byteCount))
     add("RAM", "\(memory.sized(memory.byteCount)) for inference", "ramBytes", JSONOutput(memory.byteCount))
-    addNodes(nodes, model)
+    addNodes(model)
   }
 
   /// real = scale·x + offset in units of the first tensor.
@@ -60,12 +57,12 @@ extension Inspection {
         }))
   }
 
-  private mutating func addNodes(_ nodes: [Node], _ model: LoadedModel) {
+  private mutating func addNodes(_ model: LoadedModel) {
     var table = TextTable(
       ["#", "name", "kind", "reads", "output", "scale", "zero", "bounds", "parameters", "MACs"],
       words: [1, 2])
     var list: [JSONOutput] = []
-    for (index, node) in nodes.enumerated() {
+    for (index, node) in model.nodes.enumerated() {
       let shape = node.operation.weighted
       let parameters = shape.map { $0.weightCount + $0.output.channels } ?? 0
       let reads = [node.firstInput] + (node.secondInput.map { [$0] } ?? [])

@@ -34,7 +34,9 @@ extension Quantization {
 /// Ranges of the tensors of a float network over the calibration samples.
 struct Calibration {
   /// Per tensor of the network.
-  var ranges: [TensorRange]
+  private(set) var ranges: [TensorRange]
+  /// What the float network answers to the samples, [count, outputs]; nil if it was not run.
+  private(set) var outputs: [Float]?
 
   /// Runs all samples through the float network.
   ///
@@ -47,10 +49,11 @@ struct Calibration {
     var ranges = [TensorRange](
       repeating: TensorRange(), count: plan.network.nodes.count + 1)
     var histograms: [Int: ValueHistogram] = [:]
+    var outputs: [Float] = []
     var bad: Int?
     let isWanted = Set(tensors)
     samples.forEachBatch { values, count in
-      _ = executor.run(values, count: count) { tensor, values in
+      outputs += executor.run(values, count: count) { tensor, values in
         guard tensor == 0 || isWanted.contains(tensor) else { return }
         ranges[tensor].include(values)
         if bad == nil, values.contains(where: { !$0.isFinite }) { bad = tensor }
@@ -70,6 +73,7 @@ struct Calibration {
       ranges[tensor] = histogram.range(within: ranges[tensor], method)
     }
     self.ranges = ranges
+    self.outputs = outputs
   }
 
   init(ranges: [TensorRange]) { self.ranges = ranges }

@@ -2,21 +2,19 @@
 // Plain C only: the time goes into memory, and runs are copied whole.
 #include "internal.h"
 
-#include <string.h>
-
 // Runs of a few bytes are the common case of nets with few channels; a call would cost more.
 TALLY_INLINE void copy_run(int8_t *target, const int8_t *source, int32_t count) {
   if (count >= 16) {
-    memcpy(target, source, (size_t)count);
+    __builtin_memcpy(target, source, (size_t)count);
     return;
   }
   if (count >= 8) {
     // Two overlapping words cover 8 to 16 bytes.
     uint64_t head, tail;
-    memcpy(&head, source, 8);
-    memcpy(&tail, source + count - 8, 8);
-    memcpy(target, &head, 8);
-    memcpy(target + count - 8, &tail, 8);
+    __builtin_memcpy(&head, source, 8);
+    __builtin_memcpy(&tail, source + count - 8, 8);
+    __builtin_memcpy(target, &head, 8);
+    __builtin_memcpy(target + count - 8, &tail, 8);
     return;
   }
   for (int32_t i = 0; i < count; i++) target[i] = source[i];
@@ -38,7 +36,7 @@ void tally_gather_patches_s8(
         const int32_t row = r * k.stride_height - k.pad_top + u * k.dilation_height;
         const int32_t run = k.kernel_width * channels;
         if (row < 0 || row >= height) {
-          memset(patches, padding, (size_t)run);
+          __builtin_memset(patches, padding, (size_t)run);
           patches += run;
           continue;
         }
@@ -60,7 +58,7 @@ void tally_gather_patches_s8(
         for (int32_t v = 0; v < k.kernel_width; v++, patches += channels) {
           const int32_t column = left + v * k.dilation_width;
           if (column < 0 || column >= width) {
-            memset(patches, padding, (size_t)channels);
+            __builtin_memset(patches, padding, (size_t)channels);
           } else {
             copy_run(
                 patches, source + (ptrdiff_t)column * stored_channels + first_channel, channels);

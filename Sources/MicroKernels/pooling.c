@@ -1,8 +1,6 @@
 // Max pooling, channels last. Plain C: the compiler turns the loops over channels into vectors.
 #include "internal.h"
 
-#include <string.h>
-
 // Columns and rows of the window that lie inside the input.
 struct inside {
   int32_t first, end;
@@ -25,7 +23,7 @@ void tally_max_pool_s8(
     for (int32_t c = 0; c < output_width; c++, output += channels) {
       const int32_t left = c * k.stride_width - k.pad_left;
       const struct inside columns = clipped(left, k.kernel_width, width);
-      memset(output, -128, (size_t)channels);
+      __builtin_memset(output, -128, (size_t)channels);
       for (int32_t u = rows.first; u < rows.end; u++) {
         for (int32_t v = columns.first; v < columns.end; v++) {
           const int8_t *x = input + ((ptrdiff_t)(top + u) * width + left + v) * channels;
@@ -42,7 +40,7 @@ void tally_max_pool_gradient_s8(
     const int8_t *g, int32_t *gradient) {
   enum { chunk = 64 };
   const struct tally_window k = *window;
-  memset(gradient, 0, sizeof(int32_t) * (size_t)height * (size_t)width * (size_t)channels);
+  __builtin_memset(gradient, 0, sizeof(int32_t) * (size_t)height * (size_t)width * (size_t)channels);
   for (int32_t r = 0; r < output_height; r++) {
     const int32_t top = r * k.stride_height - k.pad_top;
     const struct inside rows = clipped(top, k.kernel_height, height);

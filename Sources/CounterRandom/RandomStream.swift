@@ -25,6 +25,14 @@ public struct RandomStream: Equatable, Sendable {
     self.query = query
   }
 
+  /// The key as two words, low first, for vectorised generators.
+  @inlinable
+  public var keyWords: (UInt32, UInt32) { (key.low, key.high) }
+
+  /// The counter's words behind the block number.
+  @inlinable
+  public var counterWords: (UInt32, UInt32, UInt32) { (tensorAndPurpose, step, query) }
+
   /// The four words of a block.
   @inlinable
   public func words(block: UInt32) -> (UInt32, UInt32, UInt32, UInt32) {

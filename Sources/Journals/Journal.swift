@@ -1,4 +1,5 @@
 public import Bytes
+import ModelFormat
 public import Tensors
 
 /// Why bytes are not a whole journal, and where.
@@ -36,8 +37,9 @@ public struct JournalReader {
   /// The last step record seen.
   public private(set) var step: UInt32?
   public private(set) var isEnded = false
-  private var hasBegun = false
-  private var epochIsDue = false
+  /// The type of the last chained record, and how many epochs have ended.
+  private var last: RecordType?
+  private var epochs: UInt32 = 0
 
   /// One record's place in the file.
   public struct Record: Equatable, Sendable {
@@ -74,9 +76,13 @@ public struct JournalReader {
 
   /// The next record, or `nil` at the end of the file.
   public mutating func next() throws(JournalError) -> Record? {
-    guard offset < bytes.count else { return nil }
     func fail(_ code: JournalError.Code) -> JournalError {
       JournalError(code, at: offset, step: step)
+    }
+    guard offset < bytes.count else {
+      // Without its begin record a file is no journal yet.
+      guard last != nil else { throw fail(.torn) }
+      return nil
     }
     guard !isEnded else { throw fail(.trailingBytes) }
     guard bytes.count - offset >= 4 else { throw fail(.torn) }
@@ -88,9 +94,12 @@ public struct JournalReader {
     let total = 4 + length + (type.isChained ? JournalFormat.tagByteCount : 0)
     guard bytes.count - offset >= total else { throw fail(.torn) }
     let record = Record(type: type, payload: offset + 4, byteCount: length)
-    guard hasLegalLength(record), reservedAreZero(record) else { throw fail(.badRecord) }
+    guard hasLegalLength(record), reservedAreZero(record), isLegal(record) else {
+      throw fail(.badRecord)
+    }
     // The step a broken record claims is still the best name for the place.
-    if type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload) { step = u32(record.payload) }
+    let isNextStep = type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload)
+    if isNextStep { step = u32(record.payload) }
     if type.isChained {
       bytes.slice(record.payload, length).withRawSpan {
         chain.extend(type.rawValue, $0, rest: RawSpan())
@@ -100,7 +109,7 @@ public struct JournalReader {
         throw fail(.chainBroken)
       }
     }
-    guard followsOrder(record) else { throw fail(.badOrder) }
+    guard followsOrder(record, isNextStep: isNextStep) else { throw fail(.badOrder) }
     offset += total
     return record
   }
@@ -119,30 +128,52 @@ public struct JournalReader {
     switch record.type {
     case .begin: u32(record.payload + 108) == 0
     case .step: u32(record.payload + 28) == 0
-    case .range: bytes[record.payload + 14] == 0 && bytes[record.payload + 15] == 0
+    case .range: bytes[record.payload + 10] == 0 && bytes[record.payload + 11] == 0
     case .epoch: u32(record.payload + 36) == 0
     case .end: u32(record.payload + 4) == 0
     case .root, .note: true
     }
   }
 
-  private mutating func followsOrder(_ record: Record) -> Bool {
+  /// Closed sets and texts inside payloads.
+  private func isLegal(_ record: Record) -> Bool {
     let start = record.payload
     switch record.type {
     case .begin:
-      guard !hasBegun else { return false }
-      hasBegun = true
+      // A digest of validation data stands for samples.
+      guard u32(start + 100) == 0 else { return true }
+      for index in 64..<96 where bytes[start + index] != 0 { return false }
       return true
-    case .note: return hasBegun
-    case .step: return hasBegun && step == u32(start)
-    case .range:
-      return hasBegun && u32(start) == (step ?? 0xFFFF_FFFF)
-    case .root: return step == u32(start)
-    case .epoch: return step != nil
-    case .end:
-      isEnded = true
-      return hasBegun && u32(start) == (step.map { $0 + 1 } ?? 0)
+    case .range: return (1...2).contains(bytes[start + 8]) && bytes[start + 9] != 0
+    case .note: return bytes.slice(start, record.byteCount).withRawSpan { isUTF8($0) }
+    case .step, .root, .epoch, .end: return true
     }
+  }
+
+  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, its ranges,
+  /// root, epoch; end. Notes stand anywhere behind begin and change nothing.
+  private mutating func followsOrder(_ record: Record, isNextStep: Bool) -> Bool {
+    guard record.type != .note else { return last != nil }
+    let number = u32(record.payload)
+    let fits: Bool
+    switch record.type {
+    case .begin: fits = last == nil
+    case .step: fits = last != nil && isNextStep
+    case .range:
+      fits =
+        (last == .begin || last == .step || last == .range) && number == (step ?? 0xFFFF_FFFF)
+    case .root: fits = (last == .step || last == .range) && step == number
+    case .epoch:
+      fits =
+        (last == .step || last == .range || last == .root) && step != nil && number == epochs
+    case .end: fits = last != nil && number == (step.map { $0 + 1 } ?? 0)
+    case .note: return false
+    }
+    guard fits else { return false }
+    if record.type == .epoch { epochs += 1 }
+    if record.type == .end { isEnded = true }
+    last = record.type
+    return true
   }
 }
 

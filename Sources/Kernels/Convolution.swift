@@ -1,3 +1,4 @@
+import MicroKernels
 public import Tensors
 
 // Index letters: r output row, c output column, o output channel, i input channel, u kernel row,
@@ -51,63 +52,63 @@ extension Convolution {
   ///
   /// - Parameters:
   ///   - x: int8 [height, width, channels] of one sample.
-  ///   - weights: int8 [outputs, depth].
+  ///   - weights: int8 [outputs, depth]; packed only without groups.
   ///   - padding: the input's zero point.
   ///   - accumulators: int32 [rows·width, outputs].
   public func forward(
-    _ x: View<Int8>, weights: View<Int8>, padding: Int8, rows: Range<Int>, workspace: View<Int8>,
-    into accumulators: View<Int32>
+    _ x: View<Int8>, weights: MatrixOperand, padding: Int8, rows: Range<Int>,
+    workspace: View<Int8>, into accumulators: View<Int32>
   ) {
     let positions = rows.count &* output.width
     if isPointwise {
       multiply(
-        rows: positions, columns: output.channels, depth: depth,
+        rows: positions,
         x.slice(rows.lowerBound &* input.width &* input.channels, positions &* depth),
-        aStride: depth, weights, bStride: depth, into: accumulators, cStride: output.channels,
-        accumulating: false)
+        aStride: depth, by: weights, into: accumulators, cStride: output.channels)
       return
     }
     if isDepthwise {
-      forwardDepthwise(x, weights: weights, padding: padding, rows: rows, into: accumulators)
+      forwardDepthwise(x, weights: weights.values, padding: padding, rows: rows, into: accumulators)
       return
     }
     for group in 0..<groups {
       gatherPatches(x, padding: padding, rows: rows, group: group, into: workspace)
       let first = group &* outputsPerGroup
       multiply(
-        rows: positions, columns: outputsPerGroup, depth: depth, workspace, aStride: depth,
-        weights.slice(first &* depth, outputsPerGroup &* depth), bStride: depth,
-        into: accumulators.slice(first, accumulators.count &- first), cStride: output.channels,
-        accumulating: false)
+        rows: positions, workspace, aStride: depth,
+        by: groups == 1 ? weights : part(of: weights, firstRow: first, rows: outputsPerGroup),
+        into: accumulators.slice(first, accumulators.count &- first), cStride: output.channels)
     }
+  }
+
+  /// One group's rows of an operand.
+  private func part(of operand: MatrixOperand, firstRow: Int, rows: Int) -> MatrixOperand {
+    MatrixOperand(
+      operand.values.slice(firstRow &* operand.stride, rows &* operand.stride),
+      stride: operand.stride, columns: rows, depth: operand.depth)
   }
 
   /// Copies the windows of output rows `rows` into patches[p, u, v, i], `padding` outside the input.
   func gatherPatches(
     _ x: View<Int8>, padding: Int8, rows: Range<Int>, group: Int, into patches: View<Int8>
   ) {
-    let channels = inputsPerGroup
-    let firstChannel = group &* channels
-    var target = 0
-    for r in rows {
-      for c in 0..<output.width {
-        for u in 0..<geometry.kernelHeight {
-          let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
-          let rowInside = row >= 0 && row < input.height
-          for v in 0..<geometry.kernelWidth {
-            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
-            let patch = patches.slice(target, channels)
-            if rowInside && column >= 0 && column < input.width {
-              let start = (row &* input.width &+ column) &* input.channels &+ firstChannel
-              patch.copy(from: x.slice(start, channels))
-            } else {
-              patch.fill(padding)
-            }
-            target &+= channels
-          }
-        }
-      }
-    }
+    gather(
+      x, of: input, firstChannel: group &* inputsPerGroup, channels: inputsPerGroup, geometry,
+      padding: padding, rows: rows, width: output.width, into: patches)
+  }
+
+  private func gather(
+    _ values: View<Int8>, of shape: Shape, firstChannel: Int, channels: Int,
+    _ geometry: WindowGeometry, padding: Int8, rows: Range<Int>, width: Int,
+    into patches: View<Int8>
+  ) {
+    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+    var window = tally_window(geometry)
+    // The views hold a sample of `shape`, and the patches of `rows`.
+    unsafe tally_gather_patches_s8(
+      values.pointer, int32(shape.height), int32(shape.width), int32(shape.channels),
+      int32(firstChannel), int32(channels), &window, int32(rows.lowerBound),
+      int32(rows.upperBound), int32(width), padding, patches.pointer)
   }
 
   /// One channel in, one channel out: the patches would be K times the input for nothing.
@@ -152,15 +153,20 @@ extension Convolution {
     isPointwise || isDepthwise ? 0 : rows * input.width * backwardDepth
   }
 
-  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read.
+  /// Whether the windows move by single steps, so that gradients are gathered by a window themselves.
+  private var hasUnitStrides: Bool { geometry.strideHeight == 1 && geometry.strideWidth == 1 }
+
+  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read; for unit
+  /// strides with u and v running backward, as the gathering window then runs.
   public func turnWeights(_ weights: View<Int8>, into turned: View<Int8>) {
     let area = geometry.area
     for group in 0..<groups {
       for o in 0..<outputsPerGroup {
         for tap in 0..<area {
+          let place = hasUnitStrides && !isDepthwise ? area &- 1 &- tap : tap
           for i in 0..<inputsPerGroup {
             let channel = group &* inputsPerGroup &+ i
-            turned[(channel &* area &+ tap) &* outputsPerGroup &+ o] =
+            turned[(channel &* area &+ place) &* outputsPerGroup &+ o] =
               weights[((group &* outputsPerGroup &+ o) &* area &+ tap) &* inputsPerGroup &+ i]
           }
         }
@@ -172,34 +178,31 @@ extension Convolution {
   ///
   /// - Parameters:
   ///   - g: int8 [height, width, outputs] of one sample, the gradient of the output.
-  ///   - turned: weights as `turnWeights` lays them out.
+  ///   - turned: weights as `turnWeights` lays them out; packed only without groups.
   ///   - gradient: int32 [rows·width, inputs].
   public func inputGradient(
-    _ g: View<Int8>, turned: View<Int8>, rows: Range<Int>, workspace: View<Int8>,
+    _ g: View<Int8>, turned: MatrixOperand, rows: Range<Int>, workspace: View<Int8>,
     into gradient: View<Int32>
   ) {
     let positions = rows.count &* input.width
     if isPointwise {
       multiply(
-        rows: positions, columns: input.channels, depth: output.channels,
+        rows: positions,
         g.slice(rows.lowerBound &* output.width &* output.channels, positions &* output.channels),
-        aStride: output.channels, turned, bStride: output.channels, into: gradient,
-        cStride: input.channels, accumulating: false)
+        aStride: output.channels, by: turned, into: gradient, cStride: input.channels)
       return
     }
     if isDepthwise {
-      inputGradientDepthwise(g, turned: turned, rows: rows, into: gradient)
+      inputGradientDepthwise(g, turned: turned.values, rows: rows, into: gradient)
       return
     }
     for group in 0..<groups {
       gatherGradientPatches(g, rows: rows, group: group, into: workspace)
       let first = group &* inputsPerGroup
       multiply(
-        rows: positions, columns: inputsPerGroup, depth: backwardDepth, workspace,
-        aStride: backwardDepth,
-        turned.slice(first &* backwardDepth, inputsPerGroup &* backwardDepth),
-        bStride: backwardDepth, into: gradient.slice(first, gradient.count &- first),
-        cStride: input.channels, accumulating: false)
+        rows: positions, workspace, aStride: backwardDepth,
+        by: groups == 1 ? turned : part(of: turned, firstRow: first, rows: inputsPerGroup),
+        into: gradient.slice(first, gradient.count &- first), cStride: input.channels)
     }
   }
 
@@ -224,6 +227,17 @@ extension Convolution {
   ) {
     let channels = outputsPerGroup
     let firstChannel = group &* channels
+    if hasUnitStrides {
+      // Row r of g meets row `row` of x through tap u where r = row + top − u·dilation: with u running
+      // backward, a window over g that starts extent − 1 − top above.
+      var window = geometry
+      window.padTop = geometry.extentHeight &- 1 &- geometry.padTop
+      window.padLeft = geometry.extentWidth &- 1 &- geometry.padLeft
+      gather(
+        g, of: output, firstChannel: firstChannel, channels: channels, window, padding: 0,
+        rows: rows, width: input.width, into: patches)
+      return
+    }
     var target = 0
     for row in rows {
       for column in 0..<input.width {
@@ -274,9 +288,14 @@ extension Convolution {
 
 extension Convolution {
   /// Bytes of workspace that `weightGradient` needs for `channels` output channels of one group and
-  /// `rows` output rows: patches, their transpose, and the turned gradient.
-  public func weightGradientWorkspace(channels: Int, rows: Int) -> Int {
-    isDepthwise ? 0 : rows * output.width * (2 * depth + channels)
+  /// `positions` positions: packed patches, the turned gradient, and patches.
+  public func weightGradientWorkspace(channels: Int, positions: Int) -> Int {
+    if isDepthwise { return 0 }
+    return packedPatches(positions) + positions * channels + (isPointwise ? 0 : positions * depth)
+  }
+
+  private func packedPatches(_ positions: Int) -> Int {
+    MatrixOperand.packedByteCount(columns: depth, depth: positions)
   }
 
   /// dw[o, k] += Σ x·g over output rows `rows` of one sample, for output channels `channels` of one
@@ -294,26 +313,40 @@ extension Convolution {
       return
     }
     let positions = rows.count &* output.width
-    let group = channels.lowerBound / outputsPerGroup
-    let turnedPatches = workspace.slice(0, positions &* depth)
-    let turnedGradient = workspace.slice(positions &* depth, positions &* channels.count)
-    let patches: View<Int8>
+    let firstPosition = rows.lowerBound &* output.width
     if isPointwise {
-      patches = x.slice(rows.lowerBound &* input.width &* depth, positions &* depth)
-    } else {
-      patches = workspace.slice(positions &* (depth &+ channels.count), positions &* depth)
-      gatherPatches(x, padding: padding, rows: rows, group: group, into: patches)
+      weightGradient(
+        patches: x.slice(firstPosition &* depth, positions &* depth), g, positions: positions,
+        firstPosition: firstPosition, channels: channels, workspace: workspace, into: gradient)
+      return
     }
+    let patches = workspace.slice(
+      packedPatches(positions) &+ positions &* channels.count, positions &* depth)
+    gatherPatches(
+      x, padding: padding, rows: rows, group: channels.lowerBound / outputsPerGroup, into: patches)
+    weightGradient(
+      patches: patches, g, positions: positions, firstPosition: firstPosition, channels: channels,
+      workspace: workspace, into: gradient)
+  }
+
+  /// dw[o, k] += Σₚ patches[p, k]·g[firstPosition + p, o]. Of a pointwise operation, samples join as
+  /// positions.
+  public func weightGradient(
+    patches: View<Int8>, _ g: View<Int8>, positions: Int, firstPosition: Int, channels: Range<Int>,
+    workspace: View<Int8>, into gradient: View<Int32>
+  ) {
+    let packed = packedPatches(positions)
+    let turnedGradient = workspace.slice(packed, positions &* channels.count)
+    let first = firstPosition &* output.channels &+ channels.lowerBound
     transpose(
-      rows: positions, columns: depth, patches, stride: depth, into: turnedPatches,
-      targetStride: positions)
-    let firstRow = rows.lowerBound &* output.width &* output.channels &+ channels.lowerBound
-    transpose(
-      rows: positions, columns: channels.count, g.slice(firstRow, g.count &- firstRow),
+      rows: positions, columns: channels.count, g.slice(first, g.count &- first),
       stride: output.channels, into: turnedGradient, targetStride: positions)
     multiply(
-      rows: channels.count, columns: depth, depth: positions, turnedGradient, aStride: positions,
-      turnedPatches, bStride: positions, into: gradient, cStride: depth, accumulating: true)
+      rows: channels.count, turnedGradient, aStride: positions,
+      by: MatrixOperand(
+        turning: patches, stride: depth, columns: depth, depth: positions,
+        packingInto: workspace.slice(0, packed).bytes),
+      into: gradient, cStride: depth, accumulating: true)
   }
 
   private func weightGradientDepthwise(
@@ -348,11 +381,15 @@ extension Convolution {
   }
 }
 
-/// sums[c] += Σᵣ values[r, c].
-@inlinable
-public func sumRows(_ values: View<Int8>, rows: Int, columns: Int, into sums: View<Int32>) {
-  for r in 0..<rows {
-    let row = values.slice(r &* columns, columns)
-    for c in 0..<columns { sums[c] &+= Int32(row[c]) }
+extension tally_window {
+  /// The geometry as the microkernels take it; they need no padding below or to the right.
+  init(_ geometry: WindowGeometry) {
+    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+    self.init(
+      kernel_height: int32(geometry.kernelHeight), kernel_width: int32(geometry.kernelWidth),
+      stride_height: int32(geometry.strideHeight), stride_width: int32(geometry.strideWidth),
+      dilation_height: int32(geometry.dilationHeight),
+      dilation_width: int32(geometry.dilationWidth), pad_top: int32(geometry.padTop),
+      pad_left: int32(geometry.padLeft))
   }
 }

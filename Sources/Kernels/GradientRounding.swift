@@ -1,5 +1,6 @@
 public import CounterRandom
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 // How int32 gradient accumulators become int8 gradients (SPEC 8.4): mask, common exponent, stochastic
@@ -7,11 +8,9 @@ public import Tensors
 // keeping them.
 
 /// The largest |v|, at most 2³¹.
-@inlinable
 public func largestMagnitude(_ values: View<Int32>) -> UInt32 {
-  var largest: UInt32 = 0
-  for index in 0..<values.count { largest = max(largest, values[index].magnitude) }
-  return largest
+  // The view is as long as its count says.
+  unsafe tally_max_magnitude_s32(Int32(truncatingIfNeeded: values.count), values.pointer)
 }
 
 /// Sets accumulators to 0 where the sample's mask has a 0. `first` is the sample's element that
@@ -31,21 +30,32 @@ public func gradientShift(_ largest: UInt32) -> Int32 { max(0, bitLength(largest
 /// g = clamp(SR(dx, shift), ±127).
 ///
 /// - Parameter first: the element of the micro-batch that accumulator 0 belongs to; it names the lane.
-@inlinable
 public func roundGradient(
   _ accumulators: View<Int32>, shift: Int32, _ stream: RandomStream, first: Int,
   into gradient: View<Int8>
 ) {
-  if shift == 0 {
-    for index in 0..<accumulators.count {
-      gradient[index] = Int8(truncatingIfNeeded: min(max(accumulators[index], -127), 127))
-    }
-    return
+  // Both views hold `accumulators.count` elements.
+  unsafe stream.withMicroKernelWords { key, counter in
+    unsafe tally_shift_stochastic_s8(
+      Int32(truncatingIfNeeded: accumulators.count), accumulators.pointer, shift,
+      UInt32(truncatingIfNeeded: first), key, counter, gradient.pointer, nil)
   }
-  var lanes = RoundingLanes(stream, startingAt: UInt32(truncatingIfNeeded: first))
-  for index in 0..<accumulators.count {
-    let rounded = shiftedStochastically(accumulators[index], by: shift, bits: lanes.next())
-    gradient[index] = Int8(truncatingIfNeeded: min(max(rounded, -127), 127))
+}
+
+extension RandomStream {
+  /// Calls `body` with the key and the counter behind the block number, as the microkernels take them.
+  @unsafe
+  func withMicroKernelWords(
+    _ body: (_ key: UnsafePointer<UInt32>, _ counter: UnsafePointer<UInt32>) -> Void
+  ) {
+    let words: InlineArray<5, UInt32> = [
+      keyWords.0, keyWords.1, counterWords.0, counterWords.1, counterWords.2,
+    ]
+    unsafe words.span.withUnsafeBufferPointer { buffer in
+      // Five words: two of the key, three of the counter.
+      guard let start = buffer.baseAddress else { return }
+      unsafe body(start, start + 2)
+    }
   }
 }
 

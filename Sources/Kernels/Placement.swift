@@ -1,4 +1,5 @@
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 /// Multipliers of an operation's output channels: one for all, or one each (SPEC 3.3, 6.1).
@@ -50,18 +51,26 @@ public func maskByteCount(_ elements: Int) -> Int { (elements &+ 7) &>> 3 }
 /// - Parameters:
 ///   - accumulators: int32, |acc + bias| < 2³¹ (SPEC 5.6).
 ///   - bias: int32 per channel, added first; zero-point terms are in it.
-@inlinable
+///   - first: a multiple of 8 if there is a mask.
 public func requantize(
   _ accumulators: View<Int32>, bias: View<Int32>, _ multipliers: Multipliers,
   _ quantization: Quantization, first: Int, into output: View<Int8>, mask: View<UInt8>?
 ) {
-  let channels = bias.count
-  var index = 0
-  while index < accumulators.count {
-    for o in 0..<channels {
-      let value = multipliers[o].requantize(accumulators[index] &+ bias[o])
-      place(value, first &+ index, quantization, into: output, mask: mask)
-      index &+= 1
-    }
+  let rows = Int32(truncatingIfNeeded: accumulators.count / bias.count)
+  let channels = Int32(truncatingIfNeeded: bias.count)
+  let target = output.slice(first, accumulators.count)
+  let bits = mask.map { $0.slice(first &>> 3, maskByteCount(accumulators.count)) }
+  assert(mask == nil || first & 7 == 0, "a mask is written by whole bytes")
+  // All views have the lengths the microkernels read and write: rows × channels.
+  if multipliers.isPerChannel {
+    unsafe tally_requantize_channels_s8(
+      rows, channels, accumulators.pointer, bias.pointer, multipliers.mantissas.pointer,
+      multipliers.shifts.pointer, quantization.zeroPoint, quantization.low, quantization.high,
+      target.pointer, bits?.pointer)
+  } else {
+    unsafe tally_requantize_bias_s8(
+      rows, channels, accumulators.pointer, bias.pointer, multipliers.mantissas[0],
+      multipliers.shifts[0], quantization.zeroPoint, quantization.low, quantization.high,
+      target.pointer, bits?.pointer)
   }
 }

@@ -1,4 +1,5 @@
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 // Index letters: r output row, c output column, u kernel row, v kernel column, i channel.
@@ -68,43 +69,25 @@ public struct Pooling: Equatable, Sendable {
 extension Pooling {
   /// y = the largest x in the window (SPEC 6.3), one sample.
   public func max(_ x: View<Int8>, into y: View<Int8>) {
-    var target = 0
-    for r in 0..<output.height {
-      for c in 0..<output.width {
-        let largest = y.slice(target, output.channels)
-        largest.fill(-128)
-        forEachInside(row: r, column: c) { element in
-          let values = x.slice(element, input.channels)
-          for i in 0..<input.channels where values[i] > largest[i] { largest[i] = values[i] }
-        }
-        target &+= output.channels
-      }
-    }
+    var window = tally_window(geometry)
+    // The views hold one sample each.
+    unsafe tally_max_pool_s8(
+      x.pointer, Int32(truncatingIfNeeded: input.height), Int32(truncatingIfNeeded: input.width),
+      Int32(truncatingIfNeeded: input.channels), &window,
+      Int32(truncatingIfNeeded: output.height), Int32(truncatingIfNeeded: output.width), y.pointer)
   }
 
   /// dx[first position of the maximum] += g (SPEC 6.3, backward), one sample.
   ///
   /// - Parameter gradient: int32 of the input's count; overwritten.
   public func maxGradient(_ x: View<Int8>, _ g: View<Int8>, into gradient: View<Int32>) {
-    gradient.fill(0)
-    var source = 0
-    for r in 0..<output.height {
-      for c in 0..<output.width {
-        for i in 0..<output.channels {
-          var best = -1
-          var largest = Int32(-129)
-          forEachInside(row: r, column: c) { element in
-            // Strictly greater: a tie goes to the first position.
-            if Int32(x[element &+ i]) > largest {
-              largest = Int32(x[element &+ i])
-              best = element &+ i
-            }
-          }
-          gradient[best] &+= Int32(g[source &+ i])
-        }
-        source &+= output.channels
-      }
-    }
+    var window = tally_window(geometry)
+    // The views hold one sample each.
+    unsafe tally_max_pool_gradient_s8(
+      x.pointer, Int32(truncatingIfNeeded: input.height), Int32(truncatingIfNeeded: input.width),
+      Int32(truncatingIfNeeded: input.channels), &window,
+      Int32(truncatingIfNeeded: output.height), Int32(truncatingIfNeeded: output.width), g.pointer,
+      gradient.pointer)
   }
 }
 

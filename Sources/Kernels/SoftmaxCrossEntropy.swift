@@ -17,6 +17,11 @@ public struct SoftmaxCrossEntropy: Sendable {
     multiplier = (logitScale * log2e).multiplied(byPowerOfTwo: 16).multiplier
   }
 
+  /// Scale of the gradient for a step of `samples` samples: 2⁻¹⁵ / B.
+  public static func gradientScale(samples: Int) -> Scale {
+    Scale.powerOfTwo(-15) / Scale(UInt64(truncatingIfNeeded: samples))
+  }
+
   /// The loss of one sample and, if asked for, its gradient.
   ///
   /// - Parameters:
@@ -45,7 +50,7 @@ public struct SoftmaxCrossEntropy: Sendable {
   }
 
   /// t_c: how many octaves (Q16) a logit lies below the largest, at most 31.
-  private func exponent(_ largest: Int32, _ logit: Int32) -> Int64 {
+  func exponent(_ largest: Int32, _ logit: Int32) -> Int64 {
     let cap: Int64 = 31 &<< 16
     let distance = UInt64(UInt32(truncatingIfNeeded: Int64(largest) &- Int64(logit)))
     if distance == 0 || multiplier.mantissa == 0 || multiplier.shift > 62 { return 0 }

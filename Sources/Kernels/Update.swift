@@ -1,5 +1,6 @@
 public import CounterRandom
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 // The last step of training: gradients become changes of parameters (SPEC 8.6, 8.7).
@@ -12,20 +13,19 @@ public import Tensors
 ///   - limit: the clip in Q16 LSB.
 ///   - target: velocities (added to) or masters (subtracted from), int32.
 /// - Returns: how many contributions the clip changed.
-@inlinable
 public func contribute(
   _ gradient: View<Int32>, _ multiplier: Multiplier, _ stream: RandomStream, first: Int,
   limit: Int32, subtracting: Bool, into target: View<Int32>
 ) -> Int {
-  var lanes = RoundingLanes(stream, startingAt: UInt32(truncatingIfNeeded: first))
-  var clipped = 0
-  for index in 0..<gradient.count {
-    let update = multiplier.requantizeStochastically(gradient[index], bits: lanes.next())
-    let bounded = min(max(update, -limit), limit)
-    if bounded != update { clipped &+= 1 }
-    target[index] = subtracting ? target[index] &- bounded : target[index] &+ bounded
+  var clipped: Int32 = 0
+  // Both views hold `gradient.count` elements.
+  unsafe stream.withMicroKernelWords { key, counter in
+    clipped = unsafe tally_contribute_q16(
+      Int32(truncatingIfNeeded: gradient.count), gradient.pointer, multiplier.mantissa,
+      multiplier.shift, UInt32(truncatingIfNeeded: first), key, counter, limit,
+      subtracting ? 1 : 0, target.pointer)
   }
-  return clipped
+  return Int(clipped)
 }
 
 /// Largest magnitude of a master or of a velocity (SPEC 8.7).
@@ -37,14 +37,10 @@ public enum UpdateLimit {
 }
 
 /// A ← clamp(A), w = (A + ½) ≫ 16.
-@inlinable
 public func refresh(masters: View<Int32>, into weights: View<Int8>) {
-  let limit = UpdateLimit.master
-  for index in 0..<masters.count {
-    let master = min(max(masters[index], -limit), limit)
-    masters[index] = master
-    weights[index] = Int8(truncatingIfNeeded: (master &+ (1 &<< 15)) &>> 16)
-  }
+  // Both views hold `masters.count` elements.
+  unsafe tally_refresh_s8(
+    Int32(truncatingIfNeeded: masters.count), masters.pointer, weights.pointer)
 }
 
 /// v ← clamp(v), A ← A − v, before `refresh`.
@@ -88,16 +84,21 @@ public func decay(velocities: View<Int32>, momentum: Int32) {
 ///
 /// High and low halves of the squares are summed apart, so no lane can overflow.
 public struct SquareSum: Sendable {
-  private var low: UInt64 = 0
-  private var high: UInt64 = 0
+  var low: UInt64 = 0
+  var high: UInt64 = 0
 
   public init() {}
 
   public mutating func add(_ values: View<Int32>) {
-    for index in 0..<values.count {
-      let magnitude = UInt64(values[index].magnitude)
-      add(magnitude &* magnitude)
+    var halves: InlineArray<2, UInt64> = [low, high]
+    var span = halves.mutableSpan
+    unsafe span.withUnsafeMutableBufferPointer { buffer in
+      // Two sums, as the microkernel adds to.
+      unsafe tally_sum_squares_s32(
+        Int32(truncatingIfNeeded: values.count), values.pointer, buffer.baseAddress)
     }
+    low = halves[0]
+    high = halves[1]
   }
 
   /// Adds a square below 2⁶⁴.
@@ -122,12 +123,7 @@ public struct SquareSum: Sendable {
 }
 
 /// Σ w².
-@inlinable
 public func sumOfSquares(_ weights: View<Int8>) -> UInt64 {
-  var sum: UInt64 = 0
-  for index in 0..<weights.count {
-    let value = Int32(weights[index])
-    sum &+= UInt64(truncatingIfNeeded: value &* value)
-  }
-  return sum
+  // The view is as long as its count says.
+  unsafe tally_sum_squares_s8(Int32(truncatingIfNeeded: weights.count), weights.pointer)
 }

@@ -9,13 +9,24 @@ package struct GradientPath {
     _ network: Network, _ training: SessionRequest.TrainingNeeds?, memory: View<UInt8>
   ) {
     flags = memory
-    flags[0] = 0
+    flags.fill(0)
+    guard let training else { return }
+    let (isAboveUpdate, reachesOutput): (UInt8, UInt8) = (1, 2)
     for index in 0..<network.nodeCount {
       let record = network.record(index)
       var needed = flags[record.firstInput]
       if let second = record.secondInput { needed |= flags[second] }
-      if let training, !training.update(ofNode: index).isEmpty { needed = 1 }
-      flags[index + 1] = training == nil ? 0 : needed
+      flags[index + 1] = training.update(ofNode: index).isEmpty ? needed : isAboveUpdate
+    }
+    flags[network.nodeCount] |= reachesOutput
+    for index in stride(from: network.nodeCount - 1, through: 0, by: -1)
+    where flags[index + 1] & reachesOutput != 0 {
+      let record = network.record(index)
+      flags[record.firstInput] |= reachesOutput
+      if let second = record.secondInput { flags[second] |= reachesOutput }
+    }
+    for tensor in 0..<network.tensorCount {
+      flags[tensor] = flags[tensor] == isAboveUpdate | reachesOutput ? 1 : 0
     }
   }
 

@@ -16,16 +16,16 @@ extension Session {
 
   /// Runs node `index`.
   package func run(_ index: Int, samples: Int, observing: Bool = false) {
-    if observing, let histogram = histogram(index + 1) {
-      observe(index, samples: samples, into: histogram)
-    }
     let node = network.node(index)
     let output = quantization(index + 1)
+    let histogram = observing ? histogram(index + 1) : nil
     switch node.operation {
     case .convolution(let shape), .fullyConnected(let shape):
       forEachTile(index, node, shape, samples: samples) { accumulators, sample, first, count in
+        if let histogram { observe(index, node, accumulators, into: histogram) }
         placeTile(index, node, accumulators, sample: sample, first: first, count: count)
       }
+      keepSelectedInput(index, node, shape, samples: samples)
     case .maxPooling(let pooling):
       for sample in 0..<samples {
         pooling.max(
@@ -44,6 +44,7 @@ extension Session {
       guard let constants = AddConstants(inputs.0.scale, inputs.1.scale, output: output.scale)
       else { preconditionFailure("validation and the range tracker keep additions in range") }
       for sample in 0..<samples {
+        if let histogram { observeSums(node, constants, inputs, sample: sample, into: histogram) }
         add(
           activation(node.firstInput, sample: sample), activation(second, sample: sample),
           zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), constants, output,
@@ -128,11 +129,14 @@ extension Session {
     _ index: Int, _ node: Node, _ shape: Convolution, samples: Int,
     _ body: (_ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int) -> Void
   ) {
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .forwardWorkspace)
     let patches = arena.view(
-      max(workspace, 0), shape.forwardWorkspace(rows: tiling.outputRows), of: Int8.self)
-    let weights = self.weights(index, node)
+      max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
+      of: Int8.self)
+    let weights = operand(
+      self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
+      packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let accumulatorOffset =
@@ -142,9 +146,8 @@ extension Session {
     if tiling.joinedSamples > 1 {
       let accumulators = arena.view(accumulatorOffset, samples * elements, of: Int32.self)
       multiply(
-        rows: samples, columns: elements, depth: shape.depth, activation(node.firstInput),
-        aStride: shape.depth, weights, bStride: shape.depth, into: accumulators, cStride: elements,
-        accumulating: false)
+        rows: samples, activation(node.firstInput), aStride: shape.depth, by: weights,
+        into: accumulators, cStride: elements)
       for sample in 0..<samples {
         body(accumulators.slice(sample &* elements, elements), sample, 0, elements)
       }
@@ -166,6 +169,29 @@ extension Session {
         row = rows.upperBound
       }
     }
+  }
+
+  /// Copies the selected channels of the input, which the weight gradient will read (SPEC 8.11).
+  private func keepSelectedInput(
+    _ index: Int, _ node: Node, _ shape: Convolution, samples: Int
+  ) {
+    guard let selection = weightSelection(index, shape), let kept = selectedInput(index, shape)
+    else { return }
+    let count = samples &* shape.input.positions
+    gatherChannels(
+      activation(node.firstInput), positions: count, stride: shape.input.channels,
+      selection.channels, into: kept)
+  }
+
+  /// A matrix of weights, packed into the arena if the tiling has room for that.
+  package func operand(
+    _ values: View<Int8>, columns: Int, depth: Int, packingAt offset: Int, byteCount: Int
+  ) -> MatrixOperand {
+    byteCount == 0
+      ? MatrixOperand(values, stride: depth, columns: columns, depth: depth)
+      : MatrixOperand(
+        values, stride: depth, columns: columns, depth: depth,
+        packingInto: arena.view(offset, byteCount, of: UInt8.self))
   }
 
   /// Bias and zero-point terms, then requantization; a head with accumulators stays int32.

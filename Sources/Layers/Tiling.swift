@@ -6,6 +6,9 @@ import Tensors
 package struct Tiling {
   private let node: Node
   private let shape: Convolution?
+  /// The operation on the channels whose weights change (SPEC 8.11).
+  private let trained: Convolution?
+  private let selectsChannels: Bool
   private let samples: Int
   /// Output rows of one forward tile, and of one step of a weight gradient.
   package let outputRows: Int
@@ -13,25 +16,36 @@ package struct Tiling {
   package let joinedSamples: Int
   /// Input rows of one input-gradient tile.
   package let inputRows: Int
+  /// Samples whose positions join in one step of a weight gradient.
+  package let joinedGradientSamples: Int
+  /// Whether weights are packed before a product: worth it once many rows use them.
+  package let packsWeights: Bool
   /// Output channels of one weight-gradient block.
   package let blockChannels: Int
   /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
   /// size and the pass that rounds them.
   package let keepsGradient: Bool
 
-  package init(_ node: Node, _ request: SessionRequest) {
+  package init(_ index: Int, _ node: Node, _ request: SessionRequest) {
     self.node = node
     samples = request.samples
     shape = node.operation.weighted
+    selectsChannels = request.training?.selection(ofNode: index) != nil
+    trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
     let isCompact = request.isCompact
-    guard let shape else {
-      (outputRows, joinedSamples, inputRows, blockChannels) = (1, 1, 1, 1)
+    guard let shape, let trained else {
+      (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
+      packsWeights = false
       return
     }
     var isFullyConnected = false
     if case .fullyConnected = node.operation { isFullyConnected = true }
     joinedSamples = isFullyConnected && !isCompact ? request.samples : 1
+    joinedGradientSamples = shape.isPointwise && !isCompact ? request.samples : 1
+    packsWeights =
+      !isCompact && shape.groups == 1
+      && request.samples * shape.output.positions >= Tiling.fewestPackedRows
     outputRows =
       isCompact
       ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
@@ -41,9 +55,12 @@ package struct Tiling {
       ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
       : shape.input.height
     blockChannels =
-      isCompact ? 1 : shape.isDepthwise ? shape.output.channels : shape.outputsPerGroup
+      isCompact ? 1 : trained.isDepthwise ? trained.output.channels : trained.outputsPerGroup
     keepsGradient = !isCompact
   }
+
+  /// Packing reads and writes the weights once more; fewer rows than this do not repay it.
+  private static var fewestPackedRows: Int { 16 }
 
   /// The fewest rows whose elements fill whole bytes of a mask.
   private static func fewestRows(_ height: Int, rowCount: Int) -> Int {
@@ -51,11 +68,16 @@ package struct Tiling {
     return height
   }
 
-  // MARK: Forward: patches, accumulators
+  // MARK: Forward: packed weights, patches, accumulators
 
-  package var forwardPatches: Int { 0 }
+  package var packedWeights: Int { 0 }
+  package var packedByteCount: Int {
+    guard packsWeights, let shape else { return 0 }
+    return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
+  }
+  package var forwardPatches: Int { Arena.aligned(packedByteCount) }
   package var forwardAccumulators: Int {
-    shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0
+    forwardPatches + (shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0)
   }
   package var forwardAccumulatorCount: Int {
     shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
@@ -65,10 +87,16 @@ package struct Tiling {
     node.hasAccumulators ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
   }
 
-  // MARK: Backward, input gradient: turned weights, folded gradient, patches, accumulators
+  // MARK: Backward, input gradient: turned weights, packed, folded gradient, patches, accumulators
 
   package var turnedWeights: Int { 0 }
-  package var foldedGradient: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var packedTurned: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var packedTurnedByteCount: Int {
+    guard packsWeights, let shape else { return 0 }
+    return MatrixOperand.packedByteCount(
+      columns: shape.input.channels, depth: shape.backwardDepth)
+  }
+  package var foldedGradient: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
   package var channelRatios: Int {
     foldedGradient + (node.scalesPerChannel ? Arena.aligned(samples * node.output.count) : 0)
   }
@@ -86,18 +114,34 @@ package struct Tiling {
       ? samples * shape.input.count : inputRows * shape.input.width * shape.input.channels
   }
 
-  // MARK: Backward, parameter gradients: bias gradient, weight gradient block, workspace
+  // MARK: Backward, parameter gradients: bias gradient, weight gradient block, a depthwise convolution's
+  // selected gradient, workspace
 
   package var biasGradient: Int { 0 }
   package var weightGradient: Int { Arena.aligned(4 * node.output.channels) }
+  package var selectedGradient: Int {
+    weightGradient + (trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
+  }
+  package var selectedGradientByteCount: Int {
+    guard let shape, let trained, shape.isDepthwise && selectsChannels else { return 0 }
+    return trained.output.count
+  }
   package var weightGradientWorkspace: Int {
-    weightGradient + (shape.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
+    selectedGradient + Arena.aligned(selectedGradientByteCount)
+  }
+
+  package var weightGradientWorkspaceByteCount: Int {
+    trained.map {
+      $0.weightGradientWorkspace(
+        channels: blockChannels,
+        positions: joinedGradientSamples * outputRows * $0.output.width)
+    } ?? 0
   }
 
   package func backwardByteCount(
     update: UpdateSet, needsInputGradient: Bool, largestInput: Int
   ) -> Int {
-    guard let shape else {
+    guard shape != nil else {
       return needsInputGradient ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
     }
     var byteCount = 0
@@ -109,8 +153,8 @@ package struct Tiling {
       byteCount = max(
         byteCount,
         weightGradientWorkspace
-          + shape.weightGradientWorkspace(channels: blockChannels, rows: outputRows))
-    } else if update.contains(.biases) {
+          + weightGradientWorkspaceByteCount)
+    } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)
     }
     return byteCount

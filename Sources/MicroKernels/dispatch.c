@@ -45,7 +45,10 @@ void tally_set_simd_level(int level) {
   __atomic_store_n(&state, (best & ~level_bits) | chosen, __ATOMIC_RELAXED);
 }
 
-#define VERSION(name) tally_plain_##name
+static int is(int level) { return tally_simd_level() == level; }
+
+#define VERSION(name) \
+  (is(vnni) ? tally_vnni_##name : is(avx2) ? tally_avx2_##name : tally_plain_##name)
 
 #elif TALLY_NEON
 // The level plus 1; 0 means the best.
@@ -60,6 +63,9 @@ void tally_set_simd_level(int level) {
 }
 
 #define VERSION(name) tally_plain_##name
+#define VERSION_NEON(name) \
+  (tally_simd_level() == neon ? tally_neon_##name : tally_plain_##name)
+
 #else
 int tally_simd_level(void) { return plain; }
 void tally_set_simd_level(int level) { (void)level; }
@@ -100,12 +106,21 @@ void tally_transpose_s8(
   VERSION(transpose_s8)(rows, columns, src, lds, dst, ldd);
 }
 
+void tally_depthwise_s8_rows(
+    int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
+    int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+  VERSION(depthwise_s8_rows)(
+      output_height, output_width, channels, kernel_height, kernel_width, stride, dilation,
+      pad_left, input_width, rows, weights, zero_point, acc);
+}
+
 void tally_depthwise_s8_row(
     int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
     const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
-  VERSION(depthwise_s8_row)(
-      output_width, channels, kernel_height, kernel_width, stride, dilation, pad_left,
+  tally_depthwise_s8_rows(
+      1, output_width, channels, kernel_height, kernel_width, stride, dilation, pad_left,
       input_width, rows, weights, zero_point, acc);
 }
 
@@ -141,25 +156,20 @@ void tally_shift_stochastic_s8(
   VERSION(shift_stochastic_s8)(count, acc, shift, first_element, key, counter, out, mask);
 }
 
-void tally_update_q16(
+int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
-  VERSION(update_q16)(count, gradient, mantissa, shift, first_element, key, counter, clip, master);
-}
-
-void tally_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  VERSION(update_half_up_q16)(count, gradient, mantissa, shift, clip, master);
+    int subtract, int32_t *target) {
+  return VERSION(contribute_q16)(
+      count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
 }
 
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
   VERSION(refresh_s8)(count, master, weights);
 }
 
-uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift) {
-  return VERSION(sum_squares_s32)(count, values, right_shift);
+void tally_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]) {
+  VERSION(sum_squares_s32)(count, values, halves);
 }
 
 uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values) {
@@ -175,5 +185,12 @@ void tally_perturb_dot_s8(
 }
 
 void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {
+#if TALLY_X86
+  const int s = current();
+  if ((s & has_sha) && (s & level_bits) != plain) {
+    tally_sha_ni_sha256_blocks(h, data, blocks);
+    return;
+  }
+#endif
   tally_plain_sha256_blocks(h, data, blocks);
 }

@@ -132,13 +132,12 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, pack_s8_transposed);      \
   TALLY_VERSION(level, gemm_s8_packed);          \
   TALLY_VERSION(level, transpose_s8);            \
-  TALLY_VERSION(level, depthwise_s8_row);        \
+  TALLY_VERSION(level, depthwise_s8_rows);       \
   TALLY_VERSION(level, requantize_bias_s8);      \
   TALLY_VERSION(level, requantize_channels_s8);  \
   TALLY_VERSION(level, max_magnitude_s32);       \
   TALLY_VERSION(level, shift_stochastic_s8);     \
-  TALLY_VERSION(level, update_q16);              \
-  TALLY_VERSION(level, update_half_up_q16);      \
+  TALLY_VERSION(level, contribute_q16);          \
   TALLY_VERSION(level, refresh_s8);              \
   TALLY_VERSION(level, sum_squares_s32);         \
   TALLY_VERSION(level, sum_squares_s8);          \

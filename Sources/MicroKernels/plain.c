@@ -75,23 +75,23 @@ void tally_plain_transpose_s8(
     for (int32_t r = 0; r < rows; r++) dst[c * ldd + r] = src[r * lds + c];
 }
 
-void tally_plain_depthwise_s8_row(
-    int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
-    int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+void tally_plain_depthwise_s8_rows(
+    int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
+    int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
     const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
-  for (int32_t o = 0; o < output_width; o++) {
-    int32_t *out = acc + (ptrdiff_t)o * channels;
-    for (int32_t c = 0; c < channels; c++) out[c] = 0;
-    for (int32_t i = 0; i < kernel_height; i++)
-      for (int32_t j = 0; j < kernel_width; j++) {
-        const int64_t column = (int64_t)o * stride + (int64_t)j * dilation - pad_left;
-        if (!rows[i] || column < 0 || column >= input_width) continue;
-        const int8_t *x = rows[i] + (ptrdiff_t)column * channels;
-        const int8_t *w = weights + ((ptrdiff_t)i * kernel_width + j) * channels;
-        for (int32_t c = 0; c < channels; c++)
-          out[c] = wrapping_add(out[c], w[c] * (x[c] - zero_point));
-      }
-  }
+  for (int32_t r = 0; r < output_height; r++, rows += kernel_height)
+    for (int32_t o = 0; o < output_width; o++, acc += channels) {
+      for (int32_t c = 0; c < channels; c++) acc[c] = 0;
+      for (int32_t i = 0; i < kernel_height; i++)
+        for (int32_t j = 0; j < kernel_width; j++) {
+          const int64_t column = (int64_t)o * stride + (int64_t)j * dilation - pad_left;
+          if (!rows[i] || column < 0 || column >= input_width) continue;
+          const int8_t *x = rows[i] + (ptrdiff_t)column * channels;
+          const int8_t *w = weights + ((ptrdiff_t)i * kernel_width + j) * channels;
+          for (int32_t c = 0; c < channels; c++)
+            acc[c] = wrapping_add(acc[c], w[c] * (x[c] - zero_point));
+        }
+    }
 }
 
 // ---- Requantisation
@@ -157,26 +157,21 @@ void tally_plain_shift_stochastic_s8(
   }
 }
 
-void tally_plain_update_q16(
+int32_t tally_plain_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master) {
+    int subtract, int32_t *target) {
   uint32_t block[4];
+  int32_t clipped = 0;
   for (int32_t i = 0; i < count; i++) {
     const uint32_t e = first_element + (uint32_t)i;
     if (i == 0 || e % 8 == 0) philox(e / 8, counter, key, block);
     const int32_t d = requantize_stochastic(gradient[i], mantissa, shift, lane16(block, e));
-    master[i] = wrapping_subtract(master[i], clamp(d, -clip, clip));
+    const int32_t bounded = clamp(d, -clip, clip);
+    clipped += bounded != d;
+    target[i] = wrapping_subtract(target[i], subtract ? bounded : -bounded);
   }
-}
-
-void tally_plain_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master) {
-  for (int32_t i = 0; i < count; i++) {
-    const int32_t d = requantize(gradient[i], mantissa, shift);
-    master[i] = wrapping_subtract(master[i], clamp(d, -clip, clip));
-  }
+  return clipped;
 }
 
 void tally_plain_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
@@ -186,13 +181,12 @@ void tally_plain_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
   }
 }
 
-uint64_t tally_plain_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift) {
-  uint64_t sum = 0;
+void tally_plain_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]) {
   for (int32_t i = 0; i < count; i++) {
-    const int64_t v = values[i] >> right_shift;
-    sum += (uint64_t)(v * v);
+    const uint64_t square = (uint64_t)((int64_t)values[i] * values[i]);
+    halves[0] += square & 0xffffffffu;
+    halves[1] += square >> 32;
   }
-  return sum;
 }
 
 uint64_t tally_plain_sum_squares_s8(int32_t count, const int8_t *values) {

@@ -24,6 +24,7 @@ struct Backward {
     let weights: Scale
     let biases: Scale
     let head: Scale
+    let scales: Scale
     let microBatches: UInt32
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
@@ -37,14 +38,18 @@ struct Backward {
   }
 
   /// Runs all nodes backward from the loss gradient in `session.logitGradient`, of Scale `scale`.
-  func run(lossScale scale: Scale) {
+  ///
+  /// - Parameter onNode: called before each node that has a gradient, and with N before the loss's.
+  func run(lossScale scale: Scale, onNode: (Backward, Int) -> Void = { _, _ in }) {
     let last = network.nodeCount
     for tensor in 0...last { table.forgetGradient(tensor) }
+    onNode(self, last)
     guard session.needsGradient(last) else { return }
     emitLoss(scale)
     for index in stride(from: last - 1, through: 0, by: -1) {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
+      onNode(self, index)
       inputGradients(index, node)
       parameterGradients(index, node)
     }
@@ -61,7 +66,7 @@ struct Backward {
     return session.arena.view(table.offset(tensor, purpose), count, of: Int8.self)
   }
 
-  private func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
+  func gradient(_ tensor: Int, sample: Int) -> View<Int8> {
     let count = network.shape(ofTensor: tensor).count
     return gradient(tensor).slice(sample * count, count)
   }
@@ -245,15 +250,18 @@ struct Backward {
   private func weightedInputGradient(
     _ index: Int, _ node: Node, _ shape: Convolution, tensor: Int, _ scale: Scale
   ) {
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .backwardWorkspace)
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
     shape.turnWeights(session.weights(index, node), into: turned)
+    let operand = session.operand(
+      turned, columns: shape.input.channels, depth: shape.backwardDepth,
+      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
     var g = gradient(index + 1)
     var weightScale = session.weightScale(index, node, 0)
     if node.scalesPerChannel {
-      let fold = ChannelFold(session, index, node)
+      let fold = ChannelFold(node, session.weightScales(index, node))
       weightScale = fold.largest
       g = self.fold(index, node, fold, workspace: workspace, tiling)
     }
@@ -272,7 +280,7 @@ struct Backward {
     ) { sample, first, part in
       let row = first / rowElements
       shape.inputGradient(
-        g.slice(sample * outputs, outputs), turned: turned,
+        g.slice(sample * outputs, outputs), turned: operand,
         rows: row..<row + part.count / rowElements, workspace: patches, into: part)
     }
   }
@@ -294,21 +302,30 @@ struct Backward {
 
   // MARK: Parameter gradients
 
-  private func parameterGradients(_ index: Int, _ node: Node) {
+  func parameterGradients(_ index: Int, _ node: Node) {
     let update = recipe.update(ofNode: index)
     guard !update.isEmpty, let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
-    let tiling = Tiling(node, request)
-    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let tiling = Tiling(index, node, request)
+    if update.contains(.scales) { updateScales(index, node, scale, tiling) }
+    let db = biasGradient(index, node, shape, tiling)
+    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
+    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+  }
+
+  /// db (SPEC 6.1), at the start of the node's workspace.
+  func biasGradient(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ tiling: Tiling
+  ) -> View<Int32> {
     let db = session.arena.view(
-      workspace + tiling.biasGradient, node.output.channels, of: Int32.self)
+      table.offset(index + 1, .backwardWorkspace) + tiling.biasGradient, node.output.channels,
+      of: Int32.self)
     db.fill(0)
     for sample in 0..<samples {
       shape.biasGradient(gradient(index + 1, sample: sample), into: db)
     }
-    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
-    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+    return db
   }
 
   private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
@@ -319,34 +336,37 @@ struct Backward {
   ) {
     let rate = rates.rate(isHead: isHead(index), .weights)
     let inputScale = table.scale(node.firstInput)
-    let isOneBlock = tiling.blockChannels == node.output.channels
-    var factor: Scale?
-    if recipe.trustRatio != .zero || recipe.normClip != .zero {
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    let isOneBlock = tiling.blockChannels == trained.output.channels
+    let needsNorm = recipe.trustRatio != .zero || recipe.normClip != .zero
+    var limits = StepLimits()
+    if needsNorm {
       var squares = SquareSum()
       forEachBlock(index, node, shape, db, tiling) { block, _ in squares.add(block) }
       if squares.isZero { return }
-      factor = limitingFactor(
-        index, node, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
+      limits = stepLimits(
+        index, node, shape, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
     }
     let target = session.weightVelocities(index) ?? session.masters(index)
     guard let target else { preconditionFailure("a plan has masters or velocities") }
     let subtracting = session.weightVelocities(index) == nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
-    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && factor != nil) {
-      block, firstChannel in
+    forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
+      block, firstRow in
       var row = 0
-      while row < block.count / shape.depth {
-        let o = firstChannel + row
+      while row < block.count / trained.depth {
+        let o = selection?.outputChannel(firstRow + row) ?? firstRow + row
         // Per layer one multiplier serves the block.
-        let rows = node.scalesPerChannel ? 1 : block.count / shape.depth
+        let rows = node.scalesPerChannel ? 1 : block.count / trained.depth
         let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
-        var unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
-        if let factor { unit = unit * factor }
-        let first = o * shape.depth
-        let count = rows * shape.depth
+        let unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
+        let multiplier = limits.applied(to: unit).multiplier
+        let first = (firstRow + row) * trained.depth
+        let count = rows * trained.depth
         clipped += contribute(
-          block.slice(row * shape.depth, count), unit.multiplier, lanes, first: first,
+          block.slice(row * trained.depth, count), multiplier, lanes, first: first,
           limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
         row += rows
       }
@@ -354,89 +374,130 @@ struct Backward {
     table.add(clipped, to: .clipped)
   }
 
-  /// What U is multiplied by so that neither the gradient's norm nor the step is too large (SPEC 8.6);
-  /// `nil` for no limit. Where both bind, the norm clip is applied first.
-  private func limitingFactor(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> Scale? {
+  /// What U is multiplied by so that neither the gradient's norm nor the step is too large.
+  private struct StepLimits {
+    var normClip: Scale?
+    var trustRatio: Scale?
+
+    /// One rounding for each limit that binds, the norm clip's first: their product would round otherwise.
+    func applied(to unit: Scale) -> Scale {
+      var unit = unit
+      if let normClip { unit = unit * normClip }
+      if let trustRatio { unit = unit * trustRatio }
+      return unit
+    }
+  }
+
+  /// The limits that bind for a gradient of norm ν (SPEC 8.6).
+  private func stepLimits(
+    _ index: Int, _ node: Node, _ shape: Convolution, norm: Scale, rate: Scale
+  ) -> StepLimits {
+    var limits = StepLimits()
     var norm = norm
-    var factor: Scale?
     let clip = recipe.normClip
     if clip != .zero && clip < norm {
-      factor = clip / norm
+      limits.normClip = clip / norm
       norm = clip
     }
     let trust = recipe.trustRatio
-    guard trust != .zero else { return factor }
-    let weights = weightNorm(index, node)
-    guard weights != .zero else { return factor }
+    guard trust != .zero else { return limits }
+    let weights = weightNorm(index, node, shape)
+    guard weights != .zero else { return limits }
     let step = rate * norm
     let limit = trust * weights / Scale(UInt64(rates.microBatches))
-    if limit < step {
-      let ratio = limit / step
-      factor = factor.map { $0 * ratio } ?? ratio
-    }
-    return factor
+    if limit < step { limits.trustRatio = limit / step }
+    return limits
   }
 
-  /// ‖W‖ in real units (SPEC 8.6).
-  private func weightNorm(_ index: Int, _ node: Node) -> Scale {
+  /// ‖W‖ in real units (SPEC 8.6), of the weights that change.
+  private func weightNorm(_ index: Int, _ node: Node, _ shape: Convolution) -> Scale {
     let weights = session.weights(index, node)
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    func squares(_ first: Int, _ count: Int) -> UInt64 {
+      selection?.sumOfSquares(weights, in: first..<first + count)
+        ?? sumOfSquares(weights.slice(first, count))
+    }
     guard node.scalesPerChannel else {
-      return session.weightScale(index, node, 0) * Scale(sumOfSquares(weights)).squareRoot()
+      let norm = Scale(squares(0, trained.weightCount)).squareRoot()
+      return session.weightScale(index, node, 0) * norm
     }
-    let fold = ChannelFold(session, index, node)
-    let depth = weights.count / node.output.channels
-    var squares = SquareSum()
-    for o in 0..<node.output.channels {
-      let ratio = UInt64(truncatingIfNeeded: fold.ratio(o))
-      squares.add(ratio * ratio * sumOfSquares(weights.slice(o * depth, depth)))
+    let fold = ChannelFold(node, session.weightScales(index, node))
+    var sum = SquareSum()
+    for row in 0..<trained.output.channels {
+      let ratio = fold.squaredRatio(selection?.outputChannel(row) ?? row)
+      sum.add(ratio * squares(row * trained.depth, trained.depth))
     }
-    return (fold.largest * squares.scale.squareRoot()).multiplied(byPowerOfTwo: -15)
+    return (fold.largest * sum.scale.squareRoot()).multiplied(byPowerOfTwo: -15)
   }
 
   /// Computes dw block by block (SPEC 6.1), over all samples, with the zero-point term.
   /// - Parameter isComputed: the one block is still in the workspace from the pass before.
-  private func forEachBlock(
+  func forEachBlock(
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
-    isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstChannel: Int) -> Void
+    isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstRow: Int) -> Void
   ) {
     let workspace = table.offset(index + 1, .backwardWorkspace)
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
     let area = session.arena.view(
-      workspace + tiling.weightGradient, tiling.blockChannels * shape.depth, of: Int32.self)
+      workspace + tiling.weightGradient, tiling.blockChannels * trained.depth, of: Int32.self)
     if isComputed {
       body(area, 0)
       return
     }
     let scratch = session.arena.view(
       workspace + tiling.weightGradientWorkspace,
-      shape.weightGradientWorkspace(channels: tiling.blockChannels, rows: tiling.outputRows),
-      of: Int8.self)
+      tiling.weightGradientWorkspaceByteCount, of: Int8.self)
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
-    while channel < node.output.channels {
+    while channel < trained.output.channels {
       let channels = channel..<channel + tiling.blockChannels
       area.fill(0)
-      for sample in 0..<samples {
-        let x = session.activation(node.firstInput, sample: sample)
-        let g = gradient(index + 1, sample: sample)
+      if tiling.joinedGradientSamples > 1 {
+        trained.weightGradient(
+          patches: inputs, gradient(index + 1), positions: samples * shape.output.positions,
+          firstPosition: 0, channels: channels, workspace: scratch, into: area)
+      }
+      for sample in 0..<(tiling.joinedGradientSamples > 1 ? 0 : samples) {
+        let x = inputs.slice(sample * trained.input.count, trained.input.count)
+        let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
         var row = 0
         while row < shape.output.height {
           let rows = row..<min(row + tiling.outputRows, shape.output.height)
-          shape.weightGradient(
+          trained.weightGradient(
             x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
           row = rows.upperBound
         }
       }
       if zeroPoint != 0 {
-        for o in channels {
-          let correction = zeroPoint &* db[o]
-          let start = (o - channel) * shape.depth
-          for k in 0..<shape.depth { area[start &+ k] &-= correction }
+        for row in channels {
+          let correction = zeroPoint &* db[selection?.outputChannel(row) ?? row]
+          let start = (row - channel) * trained.depth
+          for k in 0..<trained.depth { area[start &+ k] &-= correction }
         }
       }
       body(area, channel)
       channel = channels.upperBound
     }
+  }
+
+  /// The gradient that a sample's weight gradient reads: of a depthwise convolution only the selected
+  /// channels' (SPEC 8.11).
+  private func selectedGradient(
+    _ index: Int, _ shape: Convolution, _ selection: WeightSelection?, _ workspace: Int,
+    _ tiling: Tiling, sample: Int
+  ) -> View<Int8> {
+    let g = gradient(index + 1, sample: sample)
+    guard let selection, shape.isDepthwise else { return g }
+    let selected = session.arena.view(
+      workspace + tiling.selectedGradient, tiling.selectedGradientByteCount, of: Int8.self)
+    gatherChannels(
+      g, positions: shape.output.positions, stride: shape.output.channels, selection.channels,
+      into: selected)
+    return selected
   }
 
   private func updateBiases(_ index: Int, _ node: Node, _ scale: Scale, _ db: View<Int32>) {
@@ -469,32 +530,5 @@ struct Backward {
         limit: Int32(truncatingIfNeeded: limit), subtracting: false,
         into: velocities.slice(o, 1))
     }
-  }
-}
-
-/// Per-channel weight Scales beside the largest of them (SPEC 6.1).
-struct ChannelFold {
-  private let session: Session
-  private let index: Int
-  private let node: Node
-  /// S_M.
-  let largest: Scale
-
-  init(_ session: Session, _ index: Int, _ node: Node) {
-    self.session = session
-    self.index = index
-    self.node = node
-    var largest = Scale.zero
-    for o in 0..<node.scaleCount {
-      let scale = session.weightScale(index, node, o)
-      if largest < scale { largest = scale }
-    }
-    self.largest = largest
-  }
-
-  /// ρ_o in Q15, at most 2¹⁵.
-  func ratio(_ channel: Int) -> Int32 {
-    let ratio = session.weightScale(index, node, channel) / largest
-    return Int32(truncatingIfNeeded: ratio.roundedToInteger(fractionBits: 15))
   }
 }

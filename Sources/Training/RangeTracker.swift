@@ -61,20 +61,36 @@ struct RangeTracker {
   func calibrate(samples: Int, onChange: (RangeChange) -> Void) {
     for index in 0..<network.nodeCount {
       if let histogram = session.histogram(index + 1) {
-        session.run(index, samples: samples, observing: true)
-        let total = tail(histogram, -1)
-        let capacity = capacity(index + 1)
-        var octaves: Int32 = -24
-        while tail(histogram, capacity + octaves) * 128 > total { octaves += 1 }
-        let change = RangeChange(
-          step: RangeChange.calibration, index: UInt32(truncatingIfNeeded: index + 1),
-          target: .tensor, octaves: Int8(truncatingIfNeeded: octaves),
-          tail: saturated(tail(histogram, capacity)), count: saturated(total))
-        if octaves != 0 && apply(change) { onChange(change) }
-        histogram.fill(0)
+        calibrate(tensor: index + 1, histogram, samples: samples, onChange)
       }
       session.run(index, samples: samples)
     }
+  }
+
+  /// Chooses one tensor's Scale. A first guess far too large makes nearly every value 0, which hides how
+  /// much too large it is, so the choice is repeated.
+  private func calibrate(
+    tensor: Int, _ histogram: View<Int64>, samples: Int, _ onChange: (RangeChange) -> Void
+  ) {
+    let capacity = capacity(tensor)
+    var sum = RangeChange(
+      step: RangeChange.calibration, index: UInt32(truncatingIfNeeded: tensor), target: .tensor,
+      octaves: 0, tail: 0, count: 0)
+    for _ in 0..<4 {
+      session.run(tensor - 1, samples: samples, observing: true)
+      let total = tail(histogram, -1)
+      var octaves: Int32 = -24
+      while tail(histogram, capacity + octaves) * 128 > total { octaves += 1 }
+      sum.tail = saturated(tail(histogram, capacity))
+      sum.count = saturated(total)
+      histogram.fill(0)
+      var change = sum
+      change.octaves = Int8(truncatingIfNeeded: octaves)
+      guard octaves != 0, apply(change) else { break }
+      sum.octaves += change.octaves
+      if octaves > -capacity { break }
+    }
+    if sum.octaves != 0 { onChange(sum) }
   }
 
   private func saturated(_ count: Int64) -> UInt32 {
@@ -100,7 +116,7 @@ struct RangeTracker {
       }
     }
     if isRegular {
-      for index in 0..<network.nodeCount where recipe.update(ofNode: index).contains(.weights) {
+      for index in 0..<network.nodeCount where tracksWeights(index) {
         if let change = weightChange(index, step), apply(change) {
           table.setHistory(index + 1, .weightChange, Int32(bitPattern: u))
           onChange(change)
@@ -108,6 +124,11 @@ struct RangeTracker {
       }
     }
     for tensor in 1..<network.tensorCount { session.histogram(tensor)?.fill(0) }
+  }
+
+  /// The weights that a channel selection leaves alone could not follow a change.
+  private func tracksWeights(_ index: Int) -> Bool {
+    recipe.update(ofNode: index).contains(.weights) && recipe.selection(ofNode: index) == nil
   }
 
   /// What one tensor's counts ask for. Counts do not depend on other changes of the same decision.
@@ -202,6 +223,7 @@ struct RangeTracker {
       return moves(index, with: tensor) ? scale.multiplied(byPowerOfTwo: octaves) : scale
     }
     for index in 0..<network.tensorCount where !isInRange(scale(index)) { return false }
+    guard isInRange(headScale(input: scale)) else { return false }
     for index in 0..<network.nodeCount {
       let node = network.node(index)
       switch node.operation {
@@ -222,6 +244,15 @@ struct RangeTracker {
     return true
   }
 
+  /// S_x·S_w of a head with accumulators after a change; the output's own Scale for any other head.
+  private func headScale(input scale: (Int) -> Scale, weightOctaves: Int32 = 0) -> Scale {
+    let last = network.nodeCount - 1
+    let node = network.node(last)
+    guard node.hasAccumulators else { return scale(last + 1) }
+    let weights = session.weightScale(last, node, 0).multiplied(byPowerOfTwo: weightOctaves)
+    return scale(node.firstInput) * weights
+  }
+
   private func isInRange(_ scale: Scale) -> Bool { abs(scale.exponent) <= 512 }
 
   private func canDouble(_ biases: View<Int32>, times: Int32) -> Bool {
@@ -240,6 +271,9 @@ struct RangeTracker {
     }
     for channel in 0..<node.scaleCount {
       guard abs(scales[2 * channel + 1] + octaves) <= 512 else { return false }
+    }
+    if index == network.nodeCount - 1 {
+      guard isInRange(headScale(input: table.scale, weightOctaves: octaves)) else { return false }
     }
     for channel in 0..<node.scaleCount { scales[2 * channel + 1] += octaves }
     let weights = session.weights(index, node)

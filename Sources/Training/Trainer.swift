@@ -16,7 +16,7 @@ public struct Trainer {
   /// T.
   public let plannedSteps: UInt32
   /// The next step, t.
-  public private(set) var step: UInt32 = 0
+  public internal(set) var step: UInt32 = 0
   let key: RandomKey
 
   /// What one step did; the step record of the journal (Formats/journal.md).
@@ -76,6 +76,11 @@ public struct Trainer {
   ///
   /// - Parameter onEvent: called once with the result, then for each change of a Scale (SPEC 8.9).
   public mutating func takeStep(onEvent: (Event) -> Void) {
+    takeStep(onNode: { _, _ in }, onEvent: onEvent)
+  }
+
+  /// - Parameter onNode: called while a micro-batch runs backward (`Backward.run`); tests trace it.
+  mutating func takeStep(onNode: (Backward, Int) -> Void, onEvent: (Event) -> Void) {
     precondition(!isDone, "the run is over")
     let order = SampleOrder(key: key, count: sampleCount, epoch: epoch)
     let first = step % stepsPerEpoch * recipe.batch
@@ -84,7 +89,8 @@ public struct Trainer {
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
     let rates = Backward.Rates(
       weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), microBatches: microBatches)
+      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
+      microBatches: microBatches)
     var result = StepResult()
     result.step = step
     result.samples = count
@@ -96,7 +102,8 @@ public struct Trainer {
     for query in 0..<microBatches {
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
-      runMicroBatch(order, start..<end, query, rates, batch: count, &result, &digest)
+      runMicroBatch(
+        order, start..<end, query, rates, batch: count, &result, &digest, onNode: onNode)
     }
     applyUpdates(microBatches: microBatches)
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
@@ -112,7 +119,8 @@ public struct Trainer {
 
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
-    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256
+    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256,
+    onNode: (Backward, Int) -> Void
   ) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
@@ -120,8 +128,11 @@ public struct Trainer {
       session.input.slice(slot * size, size).copy(from: samples.values(sample))
       digest.update(samples.leaf(sample))
     }
-    session.forward(samples: positions.count, observing: recipe.tracksRanges)
-    countSaturated(samples: positions.count)
+    for index in 0..<session.network.nodeCount {
+      session.run(index, samples: positions.count, observing: recipe.tracksRanges)
+      // At once: a tensor that nobody reads again gives its memory to later ones.
+      countSaturated(index, samples: positions.count)
+    }
     let outputs = session.network.outputCount
     let gradient = session.logitGradient
     for (slot, position) in positions.enumerated() {
@@ -129,19 +140,20 @@ public struct Trainer {
       let (loss, isCorrect) = Trainer.loss(
         session, recipe.loss, samples, sample, slot: slot,
         gradient: gradient.slice(slot * outputs, outputs))
-      result.loss += loss
+      result.loss = saturatingSum(result.loss, loss)
       if isCorrect { result.correct += 1 }
     }
     Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
       samples: positions.count, rates: rates
-    ).run(lossScale: lossScale(batch: batch))
+    ).run(lossScale: lossScale(batch: batch), onNode: onNode)
   }
 
   /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
   private func lossScale(batch: UInt32) -> Scale {
     switch recipe.loss {
-    case .crossEntropy: Scale.powerOfTwo(-15) / Scale(UInt64(batch))
+    case .crossEntropy:
+      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
     case .meanSquaredError:
       MeanSquaredError.gradientScale(
         logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
@@ -173,13 +185,11 @@ public struct Trainer {
   }
 
   /// Elements equal to 127 where 127 is the upper bound (Formats/journal.md).
-  private func countSaturated(samples count: Int) {
-    for index in 0..<session.network.nodeCount {
-      let node = session.network.node(index)
-      guard !node.hasAccumulators, node.quantization.high == 127 else { continue }
-      let values = session.activation(index + 1).slice(0, count * node.output.count)
-      session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
-    }
+  private func countSaturated(_ index: Int, samples count: Int) {
+    let node = session.network.node(index)
+    guard !node.hasAccumulators, node.quantization.high == 127 else { return }
+    let values = session.activation(index + 1).slice(0, count * node.output.count)
+    session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
   }
 
   // MARK: - Evaluation
@@ -201,7 +211,7 @@ public struct Trainer {
       for slot in 0..<count {
         let (value, isCorrect) = Trainer.loss(
           session, loss, samples, first + slot, slot: slot, gradient: nil)
-        result.loss += value
+        result.loss = saturatingSum(result.loss, value)
         if isCorrect { result.correct += 1 }
         onSample(first + slot, argmax(session.logits(sample: slot)))
       }
@@ -216,10 +226,11 @@ public struct Trainer {
 
 extension Trainer {
   /// Damps velocities and applies weight decay (SPEC 8.2, 8.6).
-  private func prepareUpdates(_ rates: Backward.Rates) {
+  func prepareUpdates(_ rates: Backward.Rates) {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       session.biasVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
+      session.scaleVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       guard recipe.weightDecay != .zero, recipe.update(ofNode: index).contains(.weights) else {
         continue
       }
@@ -230,11 +241,12 @@ extension Trainer {
 
   private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
     let node = session.network.node(index)
+    guard let shape = node.operation.weighted else { return }
     let masters = session.masters(index)
     let velocities = session.weightVelocities(index)
     let weights = session.weights(index, node)
-    for element in 0..<weights.count {
-      let value = masters.map { $0[element] } ?? Int32(weights[element]) << 16
+    func decay(_ element: Int, _ weight: Int) {
+      let value = masters.map { $0[element] } ?? Int32(weights[weight]) << 16
       let change = multiplier.requantize(value)
       if let velocities {
         velocities[element] &+= change
@@ -242,13 +254,18 @@ extension Trainer {
         masters?[element] = value &- change
       }
     }
+    if let selection = session.weightSelection(index, shape) {
+      selection.forEach(in: 0..<session.trainedShape(index, shape).weightCount, decay)
+    } else {
+      for element in 0..<weights.count { decay(element, element) }
+    }
   }
 
   /// Whether a node is the last weighted one.
   func isHead(_ index: Int) -> Bool { index == session.network.lastWeightedNode }
 
   /// Turns the step's contributions into new parameters (SPEC 8.7).
-  private func applyUpdates(microBatches: UInt32) {
+  func applyUpdates(microBatches: UInt32) {
     for index in 0..<session.network.nodeCount {
       let update = recipe.update(ofNode: index)
       guard !update.isEmpty else { continue }
@@ -257,24 +274,37 @@ extension Trainer {
       if let velocities = session.biasVelocities(index) {
         subtract(
           velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)
+        // Without momentum nothing of a step outlives it, not even in the state root.
+        if recipe.momentum == 0 { velocities.fill(0) }
       }
+      session.scaleVelocities(index).map { applyScales(index, node, $0) }
       session.refresh(index)
     }
   }
 
   private func applyWeights(_ index: Int, _ node: Node, _ microBatches: UInt32) {
+    guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let velocities = session.weightVelocities(index)
     if let masters = session.masters(index) {
       if let velocities {
         subtract(velocities: velocities, from: masters, limit: UpdateLimit.master)
       }
-      Kernels.refresh(masters: masters, into: weights)
+      if let selection = session.weightSelection(index, shape) {
+        selection.refresh(masters: masters, into: weights)
+      } else {
+        Kernels.refresh(masters: masters, into: weights)
+      }
     } else if let velocities {
       let lanes = key.stream(
         .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
         query: microBatches)
-      subtractStochastically(velocities: velocities, from: weights, lanes)
+      if let selection = session.weightSelection(index, shape) {
+        selection.subtractStochastically(velocities: velocities, from: weights, lanes)
+      } else {
+        Kernels.subtractStochastically(velocities: velocities, from: weights, lanes)
+      }
+      if recipe.momentum == 0 { velocities.fill(0) }
     }
   }
 }

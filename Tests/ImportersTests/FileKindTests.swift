@@ -4,7 +4,9 @@ import Testing
 @Suite("FileKind")
 struct FileKindTests {
   static let known: [(kind: FileKind, bytes: [UInt8])] = [
-    (.tally, ascii("TALLY\0") + [1, 0]),
+    // Written out from Formats/model.md and Formats/journal.md, not taken from the core.
+    (.tally, [0x54, 0x41, 0x4c, 0x4c, 0x59, 0x0d, 0x0a, 0x1a, 1, 0]),
+    (.journal, ascii("TLYJRNL\n") + [1, 0]),
     (.numpy, npy(npyHeader("<f4", "(1,)"), [0, 0, 0, 0])),
     (.npz, ZipFixture(members: [.init("x.npy", [1])]).bytes),
     (.zip, ZipFixture(members: [.init("x.npy", [1]), .init("readme", [1])]).bytes),
@@ -49,6 +51,7 @@ struct FileKindTests {
       [8, 8, 0x0b, 0x0c],  // wire type 3
       [8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0x3a, 0],  // version 2⁴⁰
       ascii("text") + [0],
+      [0x54, 0x41, 0x4c, 0x4c, 0x59, 0x0a, 0x1a, 0],  // a model copied as text: CR is lost
       [0xff],
     ]
     for bytes in bytes {

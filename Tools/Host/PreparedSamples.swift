@@ -1,4 +1,4 @@
-import Importers
+public import Importers
 public import Tally
 
 /// A data set as the network reads it: int8 inputs, labels or Q16 targets, leaf digests.
@@ -23,5 +23,23 @@ public final class PreparedSamples {
       targets: labels == nil ? goalView : nil, count: count
     ).keepingLeaves(in: leaves.view(of: UInt8.self))
     digest = samples.digest
+  }
+}
+
+extension PreparedSamples {
+  /// A data set through a model's input maps.
+  ///
+  /// - Throws: TLY0701 for labels that are missing or beyond the model's outputs, TLY0702 for samples or
+  ///   targets of another size, TLY0601 for NaN and infinities.
+  public convenience init(_ data: DataSet, for model: LoadedModel) throws(InputError) {
+    let prepared = try PreparedData(data, for: model.network)
+    guard prepared.labels != nil || prepared.targets != nil else {
+      throw InputError(
+        701, "the data has neither labels nor targets", place: data.source,
+        help: "give them: x.npy,y.npy or file.npz:x,y", exit: 3)
+    }
+    self.init(
+      values: prepared.values, labels: prepared.labels, targets: prepared.targets,
+      count: prepared.count)
   }
 }

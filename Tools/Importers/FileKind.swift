@@ -1,16 +1,18 @@
+import Tally
+
 /// What a file is, told by its first bytes and never by its name.
 public enum FileKind: String, Sendable, CaseIterable {
-  case tally
+  case tally, journal
   case onnx, safetensors
   case numpy, npz, zip, gzip, idx
   case json, text
   /// Formats of other tools that only their own libraries read (TLY0409).
   case torch, pickle, keras, hdf5, tflite
 
-  /// Marks at a fixed offset; the one table of them. Tally's own formats fix their marks and add
-  /// their rows here.
+  /// Marks at a fixed offset; the one table of them.
   static let signatures: [(offset: Int, mark: [UInt8], kind: FileKind)] = [
-    (0, Array("TALLY\0".utf8), .tally),
+    (0, littleEndianBytes([ModelFormat.magic]), .tally),
+    (0, littleEndianBytes([JournalFormat.magic]), .journal),
     (0, [0x93] + Array("NUMPY".utf8), .numpy),
     (0, [0x1f, 0x8b], .gzip),
     (0, [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a], .hdf5),
@@ -49,7 +51,8 @@ public enum FileKind: String, Sendable, CaseIterable {
     case .keras: throw .needsExporter(file, "a Keras model")
     case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)")
     case .tflite: throw .needsExporter(file, "a TensorFlow Lite model")
-    case .tally, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text: return
+    case .tally, .journal, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text:
+      return
     }
   }
 
@@ -65,7 +68,7 @@ public enum FileKind: String, Sendable, CaseIterable {
   }
 
   private static let extensions: [String: [FileKind]] = [
-    "tally": [.tally], "tlj": [.tally], "onnx": [.onnx],
+    "tally": [.tally], "tlj": [.journal], "onnx": [.onnx],
     "safetensors": [.safetensors], "npy": [.numpy], "npz": [.npz, .zip], "gz": [.gzip],
     "idx": [.idx], "json": [.json], "csv": [.text], "pt": [.torch, .pickle],
     "pth": [.torch, .pickle], "keras": [.keras], "h5": [.hdf5], "tflite": [.tflite],

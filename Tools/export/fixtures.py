@@ -158,6 +158,7 @@ class Autoencoder(nn.Module):
         self.bottleneck = nn.Linear(4 * 4 * 4, 6)
         self.bn = nn.BatchNorm1d(6)
         self.decode = nn.Linear(6, 4 * 4 * 4)
+        self.bn_decode = nn.BatchNorm2d(4)
         self.up = (
             nn.ConvTranspose2d(4, 4, 2, stride=2)
             if transposed
@@ -168,7 +169,7 @@ class Autoencoder(nn.Module):
     def forward(self, x):
         x = torch.relu(self.encode(x))
         x = torch.tanh(self.bn(self.bottleneck(x.flatten(1))))
-        x = torch.relu(self.decode(x)).reshape(-1, 4, 4, 4)
+        x = torch.relu(self.bn_decode(self.decode(x).reshape(-1, 4, 4, 4)))
         return torch.sigmoid(self.conv(self.up(x)))
 
 
@@ -327,9 +328,16 @@ def save(name, model, external=False):
     return path
 
 
+def session_of(path):
+    """onnxruntime without its optimiser, which for one folds zero padding into max pooling."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(path), options)
+
+
 def record(name, path, shape, samples=2, output=None, tolerance=1e-4):
     """What onnxruntime computes, per sample."""
-    session = onnxruntime.InferenceSession(str(path))
+    session = session_of(path)
     source = session.get_inputs()[0]
     results = []
     for sample in range(samples):
@@ -565,6 +573,237 @@ def spelled_out():
     record("spelled-out", save("spelled-out", model), (6,))
 
 
+def forms(opset):
+    """Every form of an operator that this operator set knows, one output each: lists that were
+    attributes and became inputs, defaults that changed, padding by name, rounding up."""
+    w = Writer(100 + opset)
+    i64 = lambda *values: w.constant(f"i{len(w.constants)}", np.array(values, np.int64))
+    f32 = lambda *values: w.constant(f"f{len(w.constants)}", np.array(values, np.float32))
+    scalar = lambda value: w.constant(f"s{len(w.constants)}", np.float32(value))
+    outputs = []
+
+    def out(name, value):
+        outputs.append(w.node("Identity", [value], name))
+
+    def listed(kind, inputs, name, values, output=None, since=13, **attributes):
+        """A list of integers, as attribute before `since` and as input from there on."""
+        if opset < since:
+            return w.node(kind, inputs, output, **{name: values}, **attributes)
+        return w.node(kind, [*inputs, i64(*values)], output, **attributes)
+
+    x = "input"  # [N, 4, 7, 6]
+    kernel = lambda name, *shape: w.weights(f"{name}.weight", *shape)
+
+    # Convolutions: padding by name, strides, groups, dilation, one dimension.
+    for mode in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+        out(f"conv-{mode}", w.node("Conv", [x, kernel(f"c{mode}", 3, 4, 2, 3)], auto_pad=mode,
+                                   strides=[2, 3]))
+    out("conv-uneven", w.node("Conv", [x, kernel("cu", 2, 4, 3, 3), w.weights("cu.bias", 2)],
+                              pads=[0, 2, 1, 0]))
+    out("conv-dilated", w.node("Conv", [x, kernel("cd", 4, 2, 3, 2)], group=2, dilations=[2, 3],
+                               pads=[1, 1, 1, 1]))
+    out("conv-multiplier", w.node("Conv", [x, kernel("cm", 8, 1, 3, 3)], group=4))
+    flat = w.node("Reshape", [x, i64(-1, 4, 42)])
+    line = w.node("Conv", [flat, kernel("c1", 3, 4, 5)], strides=[3], pads=[2, 1])
+    out("conv-1d", line)
+    out("pool-1d", w.node("MaxPool", [line], kernel_shape=[3], strides=[2], pads=[1, 1]))
+    ones = listed("Unsqueeze", [line], "axes", [2])
+    out("conv-1d-as-2d", w.node("Conv", [ones, kernel("c2", 2, 3, 1, 3)]))
+
+    # Pooling.
+    out("max-same", w.node("MaxPool", [x], kernel_shape=[3, 2], strides=[2, 2],
+                           auto_pad="SAME_UPPER"))
+    out("max-pads", w.node("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2],
+                           pads=[1, 0, 0, 1]))
+    out("average", w.node("AveragePool", [x], kernel_shape=[3, 3], strides=[2, 2],
+                          pads=[1, 1, 1, 1]))
+    out("average-counted", w.node("AveragePool", [x], kernel_shape=[3, 3], strides=[2, 2],
+                                  pads=[1, 1, 1, 1], count_include_pad=1))
+    if opset >= 10:
+        out("max-ceil", w.node("MaxPool", [x], kernel_shape=[2, 3], strides=[2, 2], ceil_mode=1))
+        out("max-dilated", w.node("MaxPool", [x], kernel_shape=[2, 2], dilations=[3, 2]))
+        out("average-ceil", w.node("AveragePool", [x], kernel_shape=[2, 3], strides=[2, 2],
+                                   ceil_mode=1))
+    out("global-average", w.node("GlobalAveragePool", [x]))
+    out("global-max", w.node("GlobalMaxPool", [x]))
+    out("mean-kept", listed("ReduceMean", [x], "axes", [2, 3], since=18))
+    out("mean-dropped", listed("ReduceMean", [x], "axes", [-1, -2], since=18, keepdims=0))
+    out("mean-rows", listed("ReduceMean", [x], "axes", [2], since=18, keepdims=0))
+    out("sum", listed("ReduceSum", [x], "axes", [3], keepdims=1))
+    out("max", listed("ReduceMax", [x], "axes", [2, 3], since=18, keepdims=0))
+
+    # Bounds and activations.
+    if opset < 11:
+        out("clip", w.node("Clip", [x], min=-0.25, max=0.5))
+        out("clip-low", w.node("Clip", [x], min=0.1))
+    else:
+        out("clip", w.node("Clip", [x, scalar(-0.25), scalar(0.5)]))
+        out("clip-low", w.node("Clip", [x, scalar(0.1)]))
+        out("clip-high", w.node("Clip", [x, "", scalar(0.1)]))
+    if opset >= 8:
+        out("relu-then-clip", w.node("Min", [w.node("Relu", [x]), scalar(0.3)]))
+    out("leaky", w.node("LeakyRelu", [x]))
+    out("prelu", w.node("PRelu", [x, w.constant("slopes", np.full((4, 1, 1), 0.3, np.float32))]))
+    out("hard-sigmoid", w.node("HardSigmoid", [x]))
+    out("silu", w.node("Mul", [w.node("Sigmoid", [x]), x]))
+    if opset >= 14:
+        out("hard-swish", w.node("HardSwish", [x]))
+    out("square", w.node("Mul", [x, x]))
+    out("cube", w.node("Pow", [x, scalar(3)]))
+
+    # Arithmetic with constants, in either order.
+    channel = lambda name: w.weights(name, 4, 1, 1, low=0.5, high=1.5)
+    out("sub-from", w.node("Sub", [channel("k1"), x]))
+    out("div", w.node("Div", [x, channel("k2")]))
+    chain = w.node("Add", [w.node("Mul", [x, channel("k3")]), channel("k4")])
+    out("affine-before-conv", w.node("Conv", [chain, kernel("ca", 2, 4, 3, 3)]))
+    out("affine-before-padded", w.node("Conv", [chain, kernel("cp", 2, 4, 3, 3)],
+                                       pads=[1, 1, 1, 1]))
+    out("affine-before-groups", w.node("Conv", [chain, kernel("cg", 4, 2, 2, 2)], group=2))
+    dense = w.node("Flatten", [chain])
+    out("affine-before-dense", w.node("MatMul", [dense, w.weights("cdense", 168, 3)]))
+    out("sub", w.node("Sub", [x, w.node("Relu", [chain])]))
+    out("sum-of-three", w.node("Sum", [x, chain, w.node("Neg", [x])]))
+    gate = w.node("Sigmoid", [w.node("GlobalAveragePool", [x])])
+    out("gate-first", w.node("Mul", [gate, x]))
+    out("gate-added", w.node("Add", [gate, x]))
+    spot = w.node("Sigmoid", [w.node("Conv", [x, kernel("spot", 1, 4, 1, 1)])])
+    out("gate-per-position", w.node("Mul", [spot, x]))
+    out("added-per-position", w.node("Add", [x, spot]))
+    row = listed("ReduceMean", [x], "axes", [3], since=18)
+    out("gate-per-row", w.node("Mul", [x, row]))
+    out("prelu-channels", w.node("PRelu", [x, w.constant(
+        "four_slopes", np.array([0.1, -0.2, 0.3, 1.5], np.float32).reshape(4, 1, 1))]))
+    out("gate-subtracted", w.node("Sub", [gate, x]))
+
+    # Slices, padding, joins.
+    if opset < 10:
+        out("slice", w.node("Slice", [x], starts=[1, -4], ends=[3, 100], axes=[1, 3]))
+    else:
+        out("slice", w.node("Slice", [x, i64(1, -4), i64(3, 100), i64(1, 3), i64(1, 2)]))
+    if opset < 11:
+        out("pad", w.node("Pad", [x], pads=[0, 1, 0, 2, 0, 0, 1, -1]))
+    elif opset < 18:
+        out("pad", w.node("Pad", [x, i64(0, 1, 0, 2, 0, 0, 1, -1)]))
+    else:
+        out("pad", w.node("Pad", [x, i64(1, 0, 2, 0, 1, -1), "", i64(1, 2, -1)]))
+    out("pad-then-slice", w.node(
+        "Conv", [outputs[-1], kernel("cps", 2, 5, 2, 2)]))
+    zero_pads = [0, 0, 1, 2, 0, 0, 2, 1]
+    pad = lambda v: (w.node("Pad", [v], pads=zero_pads) if opset < 11
+                     else w.node("Pad", [v, i64(*zero_pads)]))
+    out("pad-into-conv", w.node("Conv", [pad(x), kernel("cpc", 2, 4, 3, 3)]))
+    out("pad-into-max", w.node("MaxPool", [pad(w.node("Relu", [x]))], kernel_shape=[3, 3]))
+    out("pad-before-max", w.node("MaxPool", [pad(x)], kernel_shape=[3, 3]))
+    out("pad-into-average", w.node("AveragePool", [pad(x)], kernel_shape=[3, 3]))
+    parts = [f"part{k}" for k in range(2)]
+    if opset < 13:
+        split = helper.make_node("Split", [x], parts, "split", axis=1, split=[1, 3])
+    else:
+        split = helper.make_node("Split", [x, i64(1, 3)], parts, "split", axis=1)
+    w.nodes.append(split)
+    out("split-joined", w.node("Concat", [parts[1], x, parts[0]], axis=1))
+    if opset >= 18:
+        w.nodes.append(helper.make_node("Split", [x], ["h0", "h1", "h2"], "uneven", axis=2,
+                                        num_outputs=3))
+        out("split-uneven", w.node("Neg", ["h2"]))
+    out("gather", w.node("Gather", [x, w.constant("g1", np.int64(-2))], axis=1))
+    out("gather-row", w.node("Gather", [x, i64(0, 2, 4)], axis=3))
+    if opset in (7, 8):
+        out("upsample", w.node("Upsample", [x], scales=[1.0, 1.0, 2.0, 3.0]))
+    elif opset == 9:
+        out("upsample", w.node("Upsample", [x, f32(1, 1, 2, 3)]))
+    elif opset == 10:
+        out("upsample", w.node("Resize", [x, f32(1, 1, 2, 3)]))
+    else:
+        empty = w.constant("no_roi", np.array([], np.float32))
+        out("upsample", w.node("Resize", [x, empty, f32(1, 1, 2, 3)], mode="nearest"))
+        out("upsample-floor", w.node(
+            "Resize", [x, empty, f32(1, 1, 3, 2)], mode="nearest", nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric"))
+        none = empty if opset < 13 else ""
+        out("upsample-sizes", w.node("Resize", [x, empty, none, i64(1, 4, 14, 6)]))
+    if opset >= 18:
+        out("upsample-axes", w.node("Resize", [x, "", f32(2, 2)], axes=[2, 3]))
+
+    # Views.
+    turned = w.node("Transpose", [x], perm=[0, 2, 3, 1])
+    rows = w.node("Reshape", [turned, i64(0, 42, 4)])
+    out("dense-on-positions", w.node("MatMul", [rows, w.weights("pos.weight", 4, 3)]))
+    out("dense-from-left", w.node("MatMul", [
+        w.weights("left.weight", 3, 4), w.node("Reshape", [x, i64(-1, 4, 42)])]))
+    out("flatten-last", w.node("Gemm", [w.node("Flatten", [turned]), w.weights("fl", 168, 2),
+                                        w.weights("flb", 2)]))
+    out("flatten-first", w.node("Gemm", [w.node("Flatten", [x]), w.weights("ff", 2, 168),
+                                         w.weights("ffb", 1, 2)], transB=1, alpha=0.5, beta=3.0))
+    pooled = w.node("GlobalAveragePool", [x])
+    squeezed = listed("Squeeze", [pooled], "axes", [2, 3])
+    out("squeezed", w.node("MatMul", [squeezed, w.weights("sq", 4, 2)]))
+    shuffled = w.node("Reshape", [x, i64(0, 2, 2, 7, 6)])
+    shuffled = w.node("Transpose", [shuffled], perm=[0, 2, 1, 3, 4])
+    shuffled = w.node("Reshape", [shuffled, i64(0, 4, 7, 6)])
+    out("shuffle", w.node("Conv", [shuffled, kernel("csh", 2, 4, 2, 2)]))
+    axis = 1 if opset < 13 else -1
+    logits = w.node("MatMul", [squeezed, w.weights("lg", 4, 5, low=-4, high=4)])
+    out("softmax", w.node("Softmax", [logits], axis=axis))
+    out("log-softmax", w.node("LogSoftmax", [logits]))
+
+    # Normalisation alone, after dense layers, with the attributes of its time.
+    statistics = [w.weights("bn.g", 4), w.weights("bn.b", 4), w.weights("bn.m", 4),
+                  w.weights("bn.v", 4, low=0.25, high=2)]
+    extra = dict(spatial=1) if opset < 9 else dict(training_mode=0) if opset >= 14 else {}
+    out("norm", w.node("BatchNormalization", [x, *statistics], epsilon=0.01, momentum=0.9,
+                       **extra))
+    out("norm-after-dense", w.node("BatchNormalization", [
+        w.node("MatMul", [squeezed, w.weights("nd", 4, 4)]), *statistics]))
+    if opset < 12:
+        dropped = w.node("Dropout", [x], ratio=0.5)
+    else:
+        dropped = w.node("Dropout", [x, scalar(0.5)])
+    out("dropout", w.node("Relu", [dropped]))
+
+    # Shapes and constants that the file computes.
+    shape = w.node("Shape", [x])
+    if opset < 10:
+        head = w.node("Slice", [shape], starts=[0], ends=[1])
+    else:
+        head = w.node("Slice", [shape, i64(0), i64(1)])
+    target = w.node("Concat", [head, i64(2, -1)], axis=0)
+    out("reshape-computed", w.node("MatMul", [
+        w.node("Flatten", [w.node("Reshape", [x, target])]), w.weights("rc", 168, 2)]))
+    half = w.node("Div", [w.node("Gather", [shape, w.constant("ax", np.int64(2))], axis=0),
+                          w.constant("two", np.int64(2))])
+    factor = w.node("Cast", [half], to=TensorProto.FLOAT)
+    out("scaled-by-size", w.node("Mul", [x, factor]))
+    weight = w.node("Transpose", [w.weights("tw", 3, 2, 4, 3)], perm=[1, 2, 0, 3])
+    weight = w.node("Mul", [weight, w.node("Sqrt", [w.constant(
+        "sq2", np.array([0.5, 2, 3], np.float32))])])
+    out("weights-computed", w.node("Conv", [x, weight]))
+    if opset >= 9:
+        zeros = w.node("ConstantOfShape", [i64(2)])
+        out("bias-computed", w.node("Conv", [x, kernel("cz", 2, 4, 3, 3), zeros]))
+
+    graph = helper.make_graph(
+        w.nodes, "forms",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 4, 7, 6])],
+        [helper.make_empty_tensor_value_info(name) for name in outputs], w.constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 8 if opset < 21 else 10
+    name = f"forms-{opset}"
+    path = FOLDER / f"{name}.onnx"
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    session = session_of(path)
+    x = rule(4 * 7 * 6, 0).reshape(1, 4, 7, 6)
+    results = session.run(outputs, {"input": x})
+    save(name, stripped(model))
+    # Of more than 32 elements every fifth is kept: five divides none of the sizes.
+    values = {}
+    for key, result in zip(outputs, results):
+        flat = result.reshape(-1)
+        values[key] = [float(f"{v:.6g}") for v in flat[:: 5 if flat.size > 32 else 1]]
+    expected[name] = {"input": [4, 7, 6], "tolerance": 1e-5, "values": values}
+
+
 def quantized():
     """QDQ files of onnxruntime's own quantiser: int8 and uint8 activations, per tensor and per
     channel. The float result is compared loosely: it does not round the activations."""
@@ -607,6 +846,8 @@ def main():
     keras_style()
     flatten_style()
     spelled_out()
+    for opset in (7, 9, 10, 11, 13, 18, 23):
+        forms(opset)
     quantized()
     known = {f"{name}.onnx" for name in expected} | {f"{name}.onnx.data" for name in expected}
     for file in FOLDER.iterdir():

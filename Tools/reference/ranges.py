@@ -67,20 +67,24 @@ class RangeTracker:
     def total(self, t):
         return sum(self.histogram[t])
 
-    def observe(self, k, result):
-        """Counts the output of node k; in the calibration also decides, and says whether the
-        Scale has changed."""
-        t = k + 1
-        if t not in self.histogram:
-            return False
+    def count(self, t, unplaced):
         counts = self.histogram[t]
         if self.is_rectified(t):
-            for v in result.unplaced:
+            for v in unplaced:
                 counts[v.bit_length() if v > 0 else 0] += 1
         else:
-            for v in result.unplaced:
+            for v in unplaced:
                 counts[abs(v).bit_length()] += 1
-        return self.calibrating is not None and self.calibrate_tensor(t)
+
+    def observe(self, k, result, again):
+        """Counts the output of node k; in the calibration also decides on its Scale. Returns the
+        output to go on with; `again()` computes it with the Scale of the moment."""
+        t = k + 1
+        if t in self.histogram:
+            if self.calibrating is not None:
+                return self.calibrate_tensor(t, result, again)
+            self.count(t, result.unplaced)
+        return result
 
     # ------------------------------------------------------------------------ calibration
 
@@ -92,16 +96,27 @@ class RangeTracker:
         self.clear()
         return records
 
-    def calibrate_tensor(self, t):
-        capacity, total = self.capacity(t), self.total(t)
-        k = -24
-        while self.tail(t, capacity + k) * 128 > total:
-            k += 1
-        if k == 0 or not self.change_tensor(t, k):
-            return False
-        self.calibrating.append(journal.pack_range(
-            CALIBRATION, t, journal.TENSOR, k, self.tail(t, capacity), total))
-        return True
+    def calibrate_tensor(self, t, result, again):
+        """k = the smallest integer >= -24 with tail(kappa + k) * 128 <= total, up to four times while
+        k = -kappa; one record of the sum of the changes, with the counts of the last time."""
+        capacity, change = self.capacity(t), 0
+        for _ in range(4):
+            self.histogram[t] = [0] * 33
+            self.count(t, result.unplaced)
+            total, k = self.total(t), -24
+            while self.tail(t, capacity + k) * 128 > total:
+                k += 1
+            if k != 0:
+                if not self.change_tensor(t, k):
+                    break
+                change += k
+                result = again()
+            if k > -capacity:
+                break
+        if change:
+            self.calibrating.append(journal.pack_range(
+                CALIBRATION, t, journal.TENSOR, change, self.tail(t, capacity), total))
+        return result
 
     # ------------------------------------------------------------------------ decisions
 

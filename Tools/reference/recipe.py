@@ -94,7 +94,10 @@ def read(data):
     (clip, momentum, schedule, hole0, warm_up, range_period, root_every, factor_count, node_count,
      blocks, largest_steps, hole1) = rest[14:]
     require(epochs <= 1_000_000, "more than 10^6 epochs")
-    require(batch >= 1 and 1 <= micro_batch <= batch, "batch and micro-batch")
+    require(1 <= batch <= 1 << 24, "batch outside 1...2^24")
+    require(1 <= micro_batch <= batch, "micro-batch outside 1...batch")
+    micro_batches = -(-batch // micro_batch)
+    require(micro_batches <= 1024, "more than 1024 micro-batches in a step (SPEC 8.3)")
     require(method == 1, f"unknown method {method}")
     require(mode in (MASTERS, INT8), f"unknown weights mode {mode}")
     require(loss in (1, 2), f"unknown loss {loss}")
@@ -102,12 +105,19 @@ def read(data):
     for s in scales:
         require(scalar.is_scale(s) and -512 <= s.e <= 512, "a Scale of the recipe is malformed")
     require(1 <= clip <= 128, "clip outside 1...128")
+    require(micro_batches * clip <= 1 << 14, "micro-batches times clip above 2^14 (SPEC 8.7)")
+    one, (weights_rate, _, head_rate, _, decay, _, _) = scalar.power_of_two(0), scales
+    require(not scalar.less(one, scalar.mul(weights_rate, decay))
+            and not scalar.less(one, scalar.mul(head_rate, decay)),
+            "learning rate times weight decay above 1 (SPEC 8.6)")
     require(momentum <= MAXIMUM_MOMENTUM, "momentum above 32440")
     require(schedule in (CONSTANT, COSINE, STEP), f"unknown schedule {schedule}")
     require(hole0 == 0 and hole1 == 0, "reserved bytes of the recipe are not zero")
-    require(range_period >= 2, "a range period below 2")
+    require(warm_up <= 1 << 30, "a warm-up above 2^30")
+    require(2 <= range_period <= 1 << 24, "range period outside 2...2^24")
     require(root_every >= 1, "root every 0 steps")
     require((factor_count > 0) == (schedule == STEP), "factors and schedule disagree")
+    require(factor_count <= 1_000_000, "more than 10^6 factors")
     require(1 <= node_count <= 4096, "node count outside 1...4096")
     require(blocks == 0, "unknown extension block")
     size = FIXED.size + 4 * factor_count + 8 * node_count
@@ -119,18 +129,18 @@ def read(data):
         entry = data[FIXED.size + 4 * factor_count + 8 * i:][:8]
         require(entry[0] < 4 and not any(entry[1:]), "unknown update flags")
         updates.append(entry[0])
+    require(any(updates) or epochs == 0, "the recipe updates nothing")
     return Recipe(
         seed, epochs, batch, micro_batch, mode, loss, bool(ranges), *scales, clip, momentum,
         schedule, warm_up, range_period, root_every, factors, largest_steps, updates)
 
 
-def check_against(r, net, samples):
-    """recipe.md, last line: flags fit the model."""
+def check_against(r, net):
+    """recipe.md: flags fit the model."""
     if len(r.updates) != len(net.nodes):
         raise FormatError("the recipe is for another number of nodes")
     for flags, node in zip(r.updates, net.nodes):
         require(flags == 0 or node.is_weighted, "update flags on a node without weights")
-    require(any(r.updates) or r.planned_steps(samples) == 0, "the recipe updates nothing")
 
 
 # ---------------------------------------------------------------------------- JSON
@@ -242,12 +252,12 @@ def update_flags(update, net):
     weighted = [k for k, node in enumerate(net.nodes) if node.is_weighted]
     flags = [0] * len(net.nodes)
     if isinstance(update, dict):
-        by_name = {net.nodes[k].name: k for k in weighted}
         for name, parts in update["layers"].items():
-            if name not in by_name:
-                raise RecipeTextError(f"no weighted node is named {name}")
+            named = [k for k, node in enumerate(net.nodes) if node.name == name]
+            if len(named) != 1 or named[0] not in weighted:
+                raise RecipeTextError(f"{name} does not name one weighted node")
             for part in parts:
-                flags[by_name[name]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
+                flags[named[0]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
         return flags
     for k in weighted:
         last = k == weighted[-1]

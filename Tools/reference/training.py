@@ -101,10 +101,10 @@ def run_forward(net, batch, tracker=None):
     """6: every tensor of a micro-batch, as a list of `Forward`; tensor 0 is the input."""
     tensors = [Forward([q for sample in batch for q in sample])]
     for k, node in enumerate(net.nodes):
-        result = forward(net, k, [tensors[t].values for t in node.inputs])
-        if tracker is not None and tracker.observe(k, result):
-            # 8.9 calibration has changed the Scale of this output: compute it again.
-            result = forward(net, k, [tensors[t].values for t in node.inputs])
+        inputs = [tensors[t].values for t in node.inputs]
+        result = forward(net, k, inputs)
+        if tracker is not None:
+            result = tracker.observe(k, result, lambda: forward(net, k, inputs))
         tensors.append(result)
     return tensors
 
@@ -150,7 +150,7 @@ class Training:
     """
 
     def __init__(self, net, recipe, data, validation=None, trace=None):
-        check_against(recipe, net, data.count)
+        check_against(recipe, net)
         self.net, self.recipe, self.data, self.validation = net, recipe, data, validation
         self.trace = trace or (lambda text, form, values: None)
         self.samples = data.count
@@ -238,11 +238,12 @@ class Training:
     def epoch_record(self, epoch, totals):
         """journal.md 0x05."""
         samples, loss, correct = totals
+        loss = scalar.sat64(loss)  # 7.3; of numbers >= 0 it does not matter when
         if self.validation is None:
             return journal.pack_epoch(epoch, samples, loss, correct, 0, 0, 0)
         v_loss, v_correct = evaluate(self.net, self.recipe, self.validation)
         return journal.pack_epoch(
-            epoch, samples, loss, correct, self.validation.count, v_loss, v_correct)
+            epoch, samples, loss, correct, self.validation.count, scalar.sat64(v_loss), v_correct)
 
     def step(self, t, epoch, s):
         """8.2, one step; (payload of the step record, (samples, loss, correct))."""
@@ -272,7 +273,7 @@ class Training:
         for u in updates:
             u.finish(t)
         record = journal.pack_step(
-            t, len(order), loss_sum, correct, saturated, clipped,
+            t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])
         return record, (len(order), loss_sum, correct)
 

@@ -1,1 +1,4 @@
-print("tally")
+import Foundation
+
+Interruption.watch()
+exit(Command.run(Array(CommandLine.arguments.dropFirst()), Console(.process)))

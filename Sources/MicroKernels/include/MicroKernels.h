@@ -2,13 +2,13 @@
 // functions, chosen at run time.
 //
 // Common to every function:
-//  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the same
-//    bits; every version of a function returns exactly what the plain one returns.
+//  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the
+//    same bits; every version of a function returns exactly what the plain one returns.
 //  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level.
-//  - Pointers need no alignment beyond that of their element type for the plain version; buffers at
-//    multiples of 64 bytes are faster. A pointer may be null when its element count is 0.
-//  - Sizes are element counts ≥ 0. A leading dimension (`ld…`) is the distance between the starts
-//    of two rows, in elements, and is at least the row's length.
+//  - Pointers need only the alignment of their element type, packed buffers none; multiples of 64
+//    bytes are faster. A pointer may be null when its element count is 0.
+//  - Sizes are element counts, 0…2^30. A leading dimension (`ld…`) is the distance between the
+//    starts of two rows, in elements, and is at least the row's length.
 //  - Inputs and outputs must not overlap unless a function says so.
 #ifndef TALLY_MICROKERNELS_H
 #define TALLY_MICROKERNELS_H
@@ -70,19 +70,60 @@ void tally_gemm_s8_packed(
 void tally_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);
 
-/// One output row of a depthwise convolution, channels last:
-/// acc[o][c] = Σ_{i,j} weights[i][j][c]·(rows[i][x][c] − zero_point),
+/// Rows of a depthwise convolution, channels last:
+/// acc[r][o][c] = Σ_{i,j} weights[i][j][c]·(rows[r][i][x][c] − zero_point),
 /// x = o·stride + j·dilation − pad_left.
 ///
-/// - rows: kernel_height pointers, each to an input row [input_width, channels]. Null marks a row
-///   in the padding. Columns outside 0..<input_width are padding too. Padding holds `zero_point`,
-///   so it adds nothing.
-/// - weights: [kernel_height, kernel_width, channels]. acc: [output_width, channels].
-/// - zero_point −128…127; stride and dilation ≥ 1; pad_left ≥ 0.
+/// - rows: [output_height, kernel_height] pointers, each to an input row [input_width, channels].
+///   Null marks a row in the padding. Columns outside 0..<input_width are padding too. Padding
+///   holds `zero_point`, so it adds nothing.
+/// - weights: [kernel_height, kernel_width, channels].
+/// - acc: [output_height, output_width, channels].
+/// - zero_point −128…127; stride and dilation ≥ 1 (of columns; `rows` tells those of rows);
+///   pad_left ≥ 0.
+///
+/// Weights are rearranged once per call, so several rows at a time are cheaper than one.
+void tally_depthwise_s8_rows(
+    int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
+    int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
+    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+
+/// The same for one row.
 void tally_depthwise_s8_row(
     int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
     const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+
+// ---- Patches
+
+/// The window of a convolution or pooling (SPEC §6.1, §6.3).
+struct tally_window {
+  int32_t kernel_height, kernel_width, stride_height, stride_width;
+  int32_t dilation_height, dilation_width, pad_top, pad_left;
+};
+
+/// Copies the windows of output rows first_row..<end_row of one sample into
+/// patches[position][u][v][channel], `padding` where a window leaves the input.
+///
+/// - input: [height, width, stored_channels]; channels first_channel ..< first_channel + channels are taken.
+void tally_gather_patches_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t stored_channels,
+    int32_t first_channel, int32_t channels, const struct tally_window *window,
+    int32_t first_row, int32_t end_row, int32_t output_width, int8_t padding, int8_t *patches);
+
+// ---- Max pooling (SPEC §6.3); dilation 1, every window holds an input position
+
+/// output[r][c][i] = the largest input value of channel i in the window. One sample.
+void tally_max_pool_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t *output);
+
+/// gradient[first position of the maximum] += g, everything else 0. One sample; below 2^31 elements.
+void tally_max_pool_gradient_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int32_t *gradient);
 
 // ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
 //
@@ -119,8 +160,8 @@ void tally_requantize_channels_s8(
 //  - r16 of element e: 16-bit lane e%8 of block e/8; lane j is the low half of word j/2 for even j
 //    and the high half for odd j.
 //  - sign of element e: bit e%32 of word (e/32)%4 of block e/128; 0 means +1, 1 means −1.
-// `first_element` is e of the call's element 0, so a range may be split anywhere. e is taken
-// modulo 2^32.
+// `first_element` is e of the call's element 0, so a range may be split anywhere. Every e is below
+// 2^32.
 
 /// The largest |values[i]|, 0 for none; |−2^31| is 2^31.
 uint32_t tally_max_magnitude_s32(int32_t count, const int32_t *values);
@@ -135,28 +176,25 @@ void tally_shift_stochastic_s8(
     int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
     const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask);
 
-/// master[i] −= clamp(requantSR(gradient[i]), −clip, clip), wrapping, master not clamped.
+/// target[i] += clamp(requantSR(gradient[i]), −clip, clip), or −= it, wrapping, target not clamped.
 ///
 /// requantSR (SPEC §3.4), with p = gradient·mantissa in 64 bits:
 ///   shift 1…16:  sat32((p + (r16 & (2^shift − 1))) >> shift)
 ///   shift 17…62: sat32(((p >> (shift − 16)) + r16) >> 16)
 ///   shift ≤ 0:   sat32(p·2^-shift);   shift > 62: 0
-/// - mantissa 0…2^31−1; clip 0…2^31−1; master in Q16 least significant bits of the weight.
-void tally_update_q16(
+/// - mantissa 0…2^31−1; clip 0…2^30.
+/// - subtract: not 0 takes from a master, 0 adds to a velocity (SPEC §8.7).
+/// Returns how many values the clip changed.
+int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int32_t *master);
-
-/// The same with rounding half up: master[i] −= clamp(requant(gradient[i]), −clip, clip).
-void tally_update_half_up_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift, int32_t clip,
-    int32_t *master);
+    int subtract, int32_t *target);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);
 
-/// Σ (values[i] >> right_shift)², arithmetic shift, modulo 2^64. right_shift 0…31.
-uint64_t tally_sum_squares_s32(int32_t count, const int32_t *values, int32_t right_shift);
+/// Σ values[i]², exact: halves[0] += Σ (square mod 2^32), halves[1] += Σ (square >> 32).
+void tally_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]);
 
 /// Σ values[i]².
 uint64_t tally_sum_squares_s8(int32_t count, const int8_t *values);

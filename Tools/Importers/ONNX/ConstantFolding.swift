@@ -47,8 +47,8 @@ extension ONNXImporter {
 
   /// Counts the elements about to be made: a short file can ask for a huge tensor.
   mutating func reserve(_ sizes: [Int]) throws(InputError) -> Int {
-    guard let count = checkedCount(sizes, limit: 1 << 28), sizes.count <= ONNXModel.rankLimit,
-      foldedElements + count <= 1 << 28
+    guard let count = checkedCount(sizes, limit: 1 << 26), sizes.count <= ONNXModel.rankLimit,
+      foldedElements + count <= 1 << 26
     else {
       throw graphError("\(node.operatorType) '\(node.path)': a constant of shape \(sizes)")
     }

@@ -93,13 +93,15 @@ func rowMajorStrides(_ shape: [Int]) -> [Int] {
 }
 
 /// The product of the sizes, or nil if one is negative or the product passes `limit`.
+///
+/// Sizes of 0 make the product 0 and do not excuse the others: the product of any part of an
+/// accepted list is within the limit too.
 func checkedCount(_ sizes: [Int], limit: Int = 1 << 31) -> Int? {
-  if sizes.contains(0) { return sizes.contains { $0 < 0 } ? nil : 0 }
   var product = 1
-  for size in sizes {
+  for size in sizes where size != 0 {
     let (next, overflow) = product.multipliedReportingOverflow(by: size)
     if size < 0 || overflow || next > limit { return nil }
     product = next
   }
-  return product
+  return sizes.contains(0) ? 0 : product
 }

@@ -9,6 +9,7 @@ final class ExternalData {
   private let directory: String
   private let modelName: String
   private var files: [String: [UInt8]] = [:]
+  private var declaredBytes = 0
   private static let sizeLimit = 1 << 31
 
   init(directory: String, modelName: String) {
@@ -29,6 +30,11 @@ final class ExternalData {
       throw refused(
         location.path, tensor,
         "bytes \(location.offset)..<\(location.offset)+\(count) of a file of \(file.count)")
+    }
+    // Tied weights may share bytes; a thousand tensors over one range are an attack on memory.
+    declaredBytes += count
+    guard declaredBytes <= 4 * files.values.reduce(0, { $0 + $1.count }) else {
+      throw refused(location.path, tensor, "tensors claim its bytes again and again")
     }
     return file[Int(location.offset)..<Int(location.offset) + count]
   }

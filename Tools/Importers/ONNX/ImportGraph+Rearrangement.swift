@@ -61,10 +61,11 @@ extension ImportGraph {
     func isRun(_ factors: [Factor], _ size: Int, stride: Int) -> Bool {
       factors == (size == 1 ? [] : [Factor(size: size, stride: stride)])
     }
+    guard shape.channels <= 4096 else { return nil }
     let source = offsets(of: order.channels)
     guard isRun(order.height, shape.height, stride: shape.width * shape.channels),
       isRun(order.width, shape.width, stride: shape.channels),
-      shape.channels <= 4096, source.sorted() == Array(0..<shape.channels)
+      source.sorted() == Array(0..<shape.channels)
     else { return nil }
     return source
   }

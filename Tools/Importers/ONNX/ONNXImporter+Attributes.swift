@@ -128,7 +128,8 @@ extension ONNXImporter {
   /// What to do instead, for operators people are likely to bring.
   static func advice(for operatorType: String) -> String? {
     switch operatorType {
-    case "ConvTranspose": "replace ConvTranspose by nearest-neighbour Resize followed by Conv"
+    case "ConvTranspose", "DepthToSpace":
+      "replace \(operatorType) by nearest-neighbour Resize followed by Conv"
     case "LSTM", "GRU", "RNN", "Scan": "recurrent networks are not supported; use 1-D convolutions"
     case "LayerNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization":
       "train with BatchNormalization, which folds into the layer before it"
@@ -138,8 +139,7 @@ extension ONNXImporter {
     case "Elu", "Selu", "Celu", "Softplus", "Mish", "ThresholdedRelu", "Softsign":
       "use Relu, Clip, LeakyRelu, HardSwish, Sigmoid, Tanh, Gelu or SiLU"
     case "ArgMax", "TopK", "NonMaxSuppression", "ZipMap", "ArrayFeatureExtractor":
-      "take the scores before it with --output"
-    case "DepthToSpace", "SpaceToDepth", "Einsum", "GatherND", "ScatterND", "GridSample": nil
+      "take the scores before it with --tensor"
     case "If", "Loop": "export in eval() mode with fixed shapes, so that control flow is resolved"
     default: nil
     }

@@ -65,6 +65,7 @@ extension ONNXImporter {
     var pads = try sizes("pads") ?? [Int](repeating: 0, count: 2 * count)
     guard strides.count == count, dilations.count == count, pads.count == 2 * count,
       (kernel + strides + dilations).allSatisfy({ $0 > 0 && $0 < 1 << 20 }),
+      kernel.reduce(1, *) <= 1 << 24,
       pads.allSatisfy({ abs($0) < 1 << 20 })
     else {
       throw graphError(

@@ -28,22 +28,28 @@ extension ONNXImporter {
     graph.foldPaddingIntoWindows(output: output)
     graph.removeUnused(output: &output)
     graph.turnAffinesIntoLayers()
+    let inputLayout = layout(of: inputView, shape: graph.inputShape)
+    let outputLayout = layout(of: view, shape: outputShape)
+    if inputLayout == nil || outputLayout == nil {
+      note(305, "the order of the output's axes is neither NCHW nor NHWC")
+    }
     noteUnrecognized(Array(graph.nodes.indices))
     noteSoftmax(output)
     if let error = blockingError() { throw error }
     return FloatNetwork(
       inputShape: graph.inputShape, inputName: inputName,
-      inputLayout: layout(of: inputView, shape: graph.inputShape),
+      inputLayout: inputLayout ?? .nhwc,
       inputDimensions: inputDimensions, nodes: try networkNodes(output: output), output: output,
-      outputName: outputName, outputLayout: layout(of: view, shape: outputShape),
+      outputName: outputName, outputLayout: outputLayout ?? .nhwc,
       warnings: warnings)
   }
 
   /// What blocked nodes read: the network as far as it goes.
   private var roots: [Int] {
-    blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
-      if case .activation(let view)? = values[$0] { view.tensor } else { nil }
-    }
+    deadEnds
+      + blockers.flatMap { model.graph.nodes[$0.node].inputs }.compactMap {
+        if case .activation(let view)? = values[$0] { view.tensor } else { nil }
+      }
   }
 
   private func reachable(from roots: [Int]) -> [Int] {

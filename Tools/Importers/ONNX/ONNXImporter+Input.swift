@@ -1,3 +1,5 @@
+import Tally
+
 /// The order in which the network's memory holds its input, and how the file's axes see it.
 struct InputBase {
   var shape: TensorShape
@@ -54,7 +56,9 @@ extension ONNXImporter {
         }
       }
     }
-    guard let count = checkedCount(sizes), count > 0 else {
+    guard let count = checkedCount(sizes), count > 0,
+      let perSample = checkedCount(Array(sizes.dropFirst())), perSample <= Shape.largestCount
+    else {
       throw dynamicShape(input, "the input's shape \(sizes) is impossible")
     }
     return sizes
@@ -92,15 +96,18 @@ extension ONNXImporter {
   }
 
   /// Remembers that a layer wants the input's memory in the order `height`, `width`, `channels`
-  /// (factors in the present order), if it can be had by laying the input out that way.
+  /// (factors in the present order), if the input laid out that way is still NHWC or NCHW to
+  /// the people who supply it.
   mutating func requestInput(height: [Factor], width: [Factor], channels: [Factor]) {
     guard fixedInputBase == nil, requestedInputBase == nil else { return }
     // Present stride of every piece → its stride in the new order, innermost first.
     var pieces: [(old: Factor, stride: Int)] = []
     var stride = 1
     for factor in (height + width + channels).reversed() {
-      pieces.append((factor, stride))
-      stride *= factor.size
+      for part in cut(factor).reversed() {
+        pieces.append((part, stride))
+        stride *= part.size
+      }
     }
     guard stride == graph.inputShape.count else { return }
     var axes: [[Factor]] = []
@@ -120,19 +127,37 @@ extension ONNXImporter {
       axes.append(parts)
     }
     func count(_ factors: [Factor]) -> Int { factors.reduce(1) { $0 * $1.size } }
-    requestedInputBase = InputBase(
-      shape: TensorShape(height: count(height), width: count(width), channels: count(channels)),
-      axes: axes)
+    let shape = TensorShape(
+      height: count(height), width: count(width), channels: count(channels))
+    guard layout(of: TensorView(tensor: 0, axes: axes), shape: shape) != nil else { return }
+    requestedInputBase = InputBase(shape: shape, axes: axes)
+  }
+
+  /// A run of the input's memory, cut where one of its axes ends: outermost part first.
+  private func cut(_ factor: Factor) -> [Factor] {
+    let range = factor.stride..<factor.stride * factor.size
+    let inside = inputView.axes.indices.flatMap { inputView.factors($0) }
+      .filter { range.contains($0.stride) && $0.stride * $0.size <= range.upperBound }
+      .sorted { $0.stride > $1.stride }
+    let isWhole = inside.reduce(1) { $0 * $1.size } == factor.size
+    return isWhole && inside.last?.stride == factor.stride ? inside : [factor]
   }
 }
 
-/// Whether a view reads its tensor with the channels first or last.
-func layout(of view: TensorView, shape: TensorShape) -> DataLayout {
-  let sizes = zip(view.sizes.indices, view.sizes).filter { !view.isBatch($0.0) }.map(\.1)
-  if sizes == [shape.height, shape.width, shape.channels] { return .nhwc }
-  if sizes == [shape.channels, shape.height, shape.width] { return .nchw }
+/// Whether a view reads its tensor with the channels first or last; nil if it is neither.
+func layout(of view: TensorView, shape: TensorShape) -> DataLayout? {
   let order = TensorView.merged(view.axes.flatMap { $0 }.filter { !$0.isBatch })
-  guard let first = order.first, order.count > 1 else { return .nhwc }
-  // Channels lead when the outermost piece of the file's order is the innermost of memory.
-  return first.stride == 1 ? .nchw : .nhwc
+  if order.count <= 1 {
+    // One run of memory. Where that is both, the sizes say which the file means.
+    let sizes = view.axes.indices.filter { !view.isBatch($0) }.map { view.sizes[$0] }
+    let isFirst = sizes == [shape.channels, shape.height, shape.width]
+    let isLast = sizes == [shape.height, shape.width, shape.channels]
+    let isBoth = shape.channels == 1 || shape.height * shape.width == 1
+    return isFirst && isBoth && !isLast ? .nchw : .nhwc
+  }
+  let positions = shape.height * shape.width
+  let channelsFirst = [
+    Factor(size: shape.channels, stride: 1), Factor(size: positions, stride: shape.channels),
+  ]
+  return order == channelsFirst ? .nchw : nil
 }

@@ -1,3 +1,5 @@
+import Tally
+
 extension ONNXImporter {
   /// The tensor that holds `view` in the order height, width, channels, given by ONNX axes (nil
   /// for an axis the value does not have). If memory is in another order, data will have to
@@ -136,7 +138,13 @@ extension ONNXImporter {
   mutating func append(
     _ operation: ImportGraph.Operation, inputs: [Int], shape: TensorShape, name: String? = nil
   ) -> Int {
-    graph.append(
+    let sizes = [shape.height, shape.width, shape.channels]
+    if checkedCount(sizes, limit: Shape.largestCount) == nil && oversized == nil {
+      oversized = InputError(
+        305, "\(node.operatorType) makes a tensor of \(shape) elements", place: node.path,
+        note: "the limit is \(Shape.largestCount) elements per sample", exit: 4)
+    }
+    return graph.append(
       operation, inputs: inputs, shape: shape, name: name ?? node.shortName, origin: nodeIndex)
   }
 

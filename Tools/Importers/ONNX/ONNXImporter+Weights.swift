@@ -54,6 +54,8 @@ extension ONNXImporter {
       for suffix in ["_DequantizeLinear_Output", "_quantized"] where stem.hasSuffix(suffix) {
         stem = stem.dropLast(suffix.count)
       }
+      // What onnxruntime's optimiser puts in front when it folds a normalisation.
+      if stem.hasPrefix("ConvBnFusion_W_") { stem = stem.dropFirst(15) }
       for suffix in [".weight", ".kernel", "/kernel", ".weights", "_weight"]
       where stem.hasSuffix(suffix) && stem.count > suffix.count {
         return String(stem.dropLast(suffix.count))

@@ -51,6 +51,10 @@ struct ONNXImporter {
   var values: [String: Value] = [:]
   var blockers: [Blocker] = []
   var warnings: [InputError] = []
+  /// A tensor that is too large, found while the current node was read.
+  var oversized: InputError?
+  /// Tensors whose readers are blocked by their other inputs.
+  var deadEnds: [Int] = []
   /// The ONNX node being read.
   var node = ONNXNode("", inputs: [], outputs: [])
   var nodeIndex = 0
@@ -92,6 +96,12 @@ struct ONNXImporter {
       ExternalData(directory: $0, modelName: model.fileName)
     }
     self.graph = ImportGraph(inputShape: TensorShape(height: 1, width: 1, channels: 1))
+    if model.trailingByteCount > 0 {
+      warnings.append(
+        InputError(
+          107, "\(model.trailingByteCount) bytes behind the model are not read",
+          place: model.fileName, help: "copy or export the file again", exit: 0))
+    }
     try readInitializers()
     try readInput()
   }
@@ -124,6 +134,7 @@ struct ONNXImporter {
       nodeIndex = index
       node = model.graph.nodes[index]
       let results = try readNode()
+      if let oversized { throw oversized }
       for (name, value) in zip(node.outputs, results) where !name.isEmpty {
         values[name] = value
       }
@@ -148,7 +159,7 @@ struct ONNXImporter {
       let names = model.graph.outputs.map(\.name)
       throw graphError(
         "the graph has \(names.count) outputs: \(names.joined(separator: ", "))", exit: 2,
-        help: "choose one with --output \(first.name)")
+        help: "choose one with --tensor \(first.name)")
     }
     return first.name
   }

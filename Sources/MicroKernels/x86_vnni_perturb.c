@@ -1,0 +1,127 @@
+// Dot products with weights that are perturbed as they are loaded, with AVX-512.
+#include "x86_vnni.h"
+#include "x86_vnni_philox.h"
+
+#if TALLY_X86
+
+// The signs of 2048 consecutive elements, beginning at a multiple of 128.
+struct signs {
+  struct philox_stream stream;
+  uint32_t first;
+  int filled;
+  uint8_t bits[256 + 8];
+};
+
+// Not inlined: it would take the registers of the loops that call it once in 30 rounds.
+__attribute__((noinline)) VNNI static void refill(struct signs *s, uint32_t element) {
+  __m512i out[4];
+  s->first = element / 128 * 128;
+  s->filled = 1;
+  philox16(&s->stream, element / 128, out);
+  for (int j = 0; j < 4; j++) _mm512_storeu_si512(s->bits + 64 * j, out[j]);
+}
+
+// How many times 64 signs from `element` on lie in the buffer, at least one; `offset` is its place.
+VNNI_INLINE int32_t available(struct signs *s, uint32_t element, uint32_t *offset) {
+  if (!s->filled || element - s->first > 2048 - 64) refill(s, element);
+  *offset = element - s->first;
+  return (int32_t)(2048 - *offset) / 64;
+}
+
+// 64 sign bits beginning at bit `bit` of byte 0.
+VNNI_INLINE __mmask64 signs64(const uint8_t *bytes, uint32_t bit) {
+  uint64_t word;
+  __builtin_memcpy(&word, bytes, 8);
+  return bit == 0 ? word : word >> bit | (uint64_t)bytes[8] << (64 - bit);
+}
+
+// 64 depths of 1…4 rows of A and one row of B.
+VNNI_INLINE void perturbed_step(
+    const int rows, __mmask64 present, const int8_t *A, ptrdiff_t lda, const int8_t *b,
+    int32_t sigma, __mmask64 negative, __m512i sums[4]) {
+  const __m512i up = _mm512_set1_epi8((char)sigma), down = _mm512_set1_epi8((char)-sigma);
+  const __m512i reach = _mm512_set1_epi8((char)(127 - (sigma < 0 ? -sigma : sigma)));
+  const __m512i step = _mm512_mask_blend_epi8(negative, up, down);
+  __m512i w = _mm512_maskz_loadu_epi8(present, b);
+  // |−128| is 128 as an unsigned byte, so it is out of reach as it should be.
+  const __mmask64 moves = _mm512_cmple_epu8_mask(_mm512_abs_epi8(w), reach);
+  w = _mm512_mask_add_epi8(w, moves, w, step);
+  w = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+  UNROLLED for (int i = 0; i < rows; i++)
+    sums[i] = _mm512_dpbusd_epi32(sums[i], w, _mm512_maskz_loadu_epi8(present, A + i * lda));
+}
+
+// One row of B, whose first element is e.
+VNNI_INLINE void perturbed_row(
+    const int rows, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *b, int32_t sigma,
+    uint32_t e, struct signs *signs, __m512i sums[4]) {
+  uint32_t offset;
+  int32_t k = 0;
+  while (k + 64 <= K) {
+    const int32_t end = k + 64 * smaller(available(signs, e, &offset), (K - k) / 64);
+    const uint8_t *bytes = signs->bits + offset / 8;
+    e += (uint32_t)(end - k);
+    // Every step begins at the same bit; most often it is bit 0, which needs no shift.
+    if (offset % 8 == 0)
+      for (; k < end; k += 64, bytes += 8)
+        perturbed_step(rows, ~0ull, A + k, lda, b + k, sigma, signs64(bytes, 0), sums);
+    else
+      for (; k < end; k += 64, bytes += 8)
+        perturbed_step(rows, ~0ull, A + k, lda, b + k, sigma, signs64(bytes, offset % 8), sums);
+  }
+  if (k < K) {
+    available(signs, e, &offset);
+    perturbed_step(
+        rows, first64(K - k), A + k, lda, b + k, sigma,
+        signs64(signs->bits + offset / 8, offset % 8), sums);
+  }
+}
+
+// 1…4 rows of A against all rows of B. Four rows of B at a time share the last additions.
+VNNI_INLINE void perturbed_rows(
+    const int rows, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t sigma, uint32_t first_element, uint32_t row_elements,
+    struct signs *signs, int32_t *C, ptrdiff_t ldc) {
+  int32_t corrections[4];
+  for (int i = 0; i < rows; i++) corrections[i] = sum_times_128(K, A + i * lda);
+  for (int32_t n = 0; n < N; n += 4) {
+    const int32_t columns = smaller(N - n, 4);
+    __m512i sums[4][4];
+    UNROLLED for (int i = 0; i < rows; i++)
+      UNROLLED for (int j = 0; j < 4; j++) sums[i][j] = _mm512_setzero_si512();
+    for (int32_t j = 0; j < columns; j++) {
+      const uint32_t e = first_element + (uint32_t)(n + j) * row_elements;
+      __m512i s[4];
+      UNROLLED for (int i = 0; i < rows; i++) s[i] = _mm512_setzero_si512();
+      perturbed_row(rows, K, A, lda, B + (n + j) * ldb, sigma, e, signs, s);
+      UNROLLED for (int i = 0; i < rows; i++) sums[i][j] = s[i];
+    }
+    UNROLLED for (int i = 0; i < rows; i++) {
+      const __m128i four = _mm_sub_epi32(
+          sum_of_groups(four_sums(sums[i][0], sums[i][1], sums[i][2], sums[i][3])),
+          _mm_set1_epi32(corrections[i]));
+      _mm_mask_storeu_epi32(C + i * ldc + n, (__mmask8)((1 << columns) - 1), four);
+    }
+  }
+}
+
+VNNI void tally_vnni_perturb_dot_s8(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
+    ptrdiff_t ldb, int32_t sigma, uint32_t first_element, uint32_t row_elements,
+    const uint32_t key[2], const uint32_t counter[3], int32_t *C, ptrdiff_t ldc) {
+  struct signs signs = {philox_stream(key, counter), 0, 0, {0}};
+  for (int32_t m = 0; m < M; m += 4) {
+#define ROWS(rows)                                                                              \
+  perturbed_rows(                                                                               \
+      rows, N, K, A + m * lda, lda, B, ldb, sigma, first_element, row_elements, &signs,         \
+      C + m * ldc, ldc)
+    switch (M - m) {
+      case 1: ROWS(1); break;
+      case 2: ROWS(2); break;
+      case 3: ROWS(3); break;
+      default: ROWS(4);
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,86 @@
+// Philox4x32-10 on 16 counters at once, with AVX-512.
+#ifndef TALLY_MICROKERNELS_X86_VNNI_PHILOX_H
+#define TALLY_MICROKERNELS_X86_VNNI_PHILOX_H
+
+#include "x86_vnni.h"
+
+#if TALLY_X86
+
+enum { XOR3 = 0x96 };  // the truth table of a ^ b ^ c
+
+struct philox_stream {
+  uint32_t counter[3], keys[10][2];  // the keys of the ten rounds
+};
+
+TALLY_INLINE struct philox_stream philox_stream(
+    const uint32_t key[2], const uint32_t counter[3]) {
+  struct philox_stream s = {{counter[0], counter[1], counter[2]}, {{0}}};
+  for (uint32_t round = 0; round < 10; round++) {
+    s.keys[round][0] = key[0] + round * PHILOX_W0;
+    s.keys[round][1] = key[1] + round * PHILOX_W1;
+  }
+  return s;
+}
+
+// Eight blocks, a counter word in the low half of each 64-bit lane; the high halves are ignored,
+// so the low half of a product needs no move.
+VNNI_INLINE void philox8(const struct philox_stream *s, __m512i blocks, __m512i c[4]) {
+  const __m512i m0 = _mm512_set1_epi64(PHILOX_M0), m1 = _mm512_set1_epi64(PHILOX_M1);
+  c[0] = blocks;
+  for (int i = 0; i < 3; i++) c[i + 1] = _mm512_set1_epi32((int32_t)s->counter[i]);
+  UNROLLED for (int round = 0; round < 10; round++) {
+    const __m512i k0 = _mm512_set1_epi32((int32_t)s->keys[round][0]);
+    const __m512i k1 = _mm512_set1_epi32((int32_t)s->keys[round][1]);
+    const __m512i p0 = _mm512_mul_epu32(m0, c[0]), p1 = _mm512_mul_epu32(m1, c[2]);
+    c[0] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p1, 32), c[1], k0, XOR3);
+    c[1] = p1;
+    c[2] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p0, 32), c[3], k1, XOR3);
+    c[3] = p0;
+  }
+}
+
+// Blocks `block`…`block` + 15, 16 bytes each, in order: out[j] holds blocks 4j…4j + 3.
+VNNI_INLINE void philox16(const struct philox_stream *s, uint32_t block, __m512i out[4]) {
+  // Position d of 128-bit lane l takes block 4d + l, so that the transposition below ends in
+  // order. Even positions are computed in `a`, odd ones in `b`.
+  const __m512i base = _mm512_set1_epi64(block);
+  __m512i a[4], b[4], w[4];
+  philox8(s, _mm512_add_epi64(base, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11)), a);
+  philox8(s, _mm512_add_epi64(base, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15)), b);
+  UNROLLED for (int i = 0; i < 4; i++)
+    w[i] = _mm512_mask_shuffle_epi32(a[i], 0xaaaa, b[i], (_MM_PERM_ENUM)0xa0);
+  const __m512i low01 = _mm512_unpacklo_epi32(w[0], w[1]);
+  const __m512i high01 = _mm512_unpackhi_epi32(w[0], w[1]);
+  const __m512i low23 = _mm512_unpacklo_epi32(w[2], w[3]);
+  const __m512i high23 = _mm512_unpackhi_epi32(w[2], w[3]);
+  out[0] = _mm512_unpacklo_epi64(low01, low23);
+  out[1] = _mm512_unpackhi_epi64(low01, low23);
+  out[2] = _mm512_unpacklo_epi64(high01, high23);
+  out[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+// ---- 16-bit lanes of consecutive elements
+//
+// A run begins at any element and ends inside the 16 blocks computed for it: 128 elements when
+// the first is the first of a block, else 120, so that every run begins at the same lane.
+//
+// The buffer is 16 lanes longer than the blocks, because the last 16 of a run may be read whole.
+enum { LANE_BUFFER = 128 + 16 };
+
+TALLY_INLINE int32_t lane_run(uint32_t first_element) { return first_element % 8 ? 120 : 128; }
+
+VNNI_INLINE const uint16_t *philox_lanes(
+    const struct philox_stream *s, uint32_t element, uint16_t lanes[LANE_BUFFER]) {
+  __m512i out[4];
+  philox16(s, element / 8, out);
+  for (int j = 0; j < 4; j++) _mm512_storeu_si512(lanes + 32 * j, out[j]);
+  return lanes + element % 8;
+}
+
+// 16 lanes, zero-extended.
+VNNI_INLINE __m512i random16(const uint16_t *lanes) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)lanes));
+}
+
+#endif
+#endif

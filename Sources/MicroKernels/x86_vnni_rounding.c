@@ -1,0 +1,319 @@
+// Requantisation, stochastic rounding and updates with AVX-512.
+//
+// A 64-bit product needs a 64-bit lane, so 16 values are worked on as 8 even and 8 odd ones.
+#include "x86_vnni.h"
+#include "x86_vnni_philox.h"
+
+#if TALLY_X86
+
+// The even values' results lie in the low halves already; the odd ones move to the high halves.
+VNNI_INLINE __m512i join(__m512i even, __m512i odd) {
+  return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, (_MM_PERM_ENUM)0xa0);
+}
+VNNI_INLINE __m512i even64(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi64(0xffffffff)); }
+VNNI_INLINE __m512i odd64(__m512i v) { return _mm512_srli_epi64(v, 32); }
+
+VNNI_INLINE __m512i clamp64(__m512i v, __m512i low, __m512i high) {
+  return _mm512_max_epi64(_mm512_min_epi64(v, high), low);
+}
+
+// ---- Requantisation
+
+// 16 multipliers, ready for the even and the odd values. Shifts 1…62.
+struct multipliers {
+  __m512i even_mantissa, odd_mantissa, even_shift, odd_shift, even_half, odd_half;
+};
+
+VNNI_INLINE struct multipliers prepared(__m512i mantissas, __m512i shifts) {
+  const __m512i one = _mm512_set1_epi64(1);
+  struct multipliers m;
+  m.even_mantissa = mantissas;
+  m.odd_mantissa = odd64(mantissas);
+  m.even_shift = even64(shifts);
+  m.odd_shift = odd64(shifts);
+  m.even_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.even_shift, one));
+  m.odd_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.odd_shift, one));
+  return m;
+}
+
+// `wide`: some shift is below 31, so the result may need saturation.
+VNNI_INLINE __m512i requantize16(const int wide, __m512i v, const struct multipliers *m) {
+  __m512i even = _mm512_mul_epi32(v, m->even_mantissa);
+  __m512i odd = _mm512_mul_epi32(odd64(v), m->odd_mantissa);
+  even = _mm512_srav_epi64(_mm512_add_epi64(even, m->even_half), m->even_shift);
+  odd = _mm512_srav_epi64(_mm512_add_epi64(odd, m->odd_half), m->odd_shift);
+  if (wide) {
+    const __m512i low = _mm512_set1_epi64(INT32_MIN), high = _mm512_set1_epi64(INT32_MAX);
+    even = clamp64(even, low, high);
+    odd = clamp64(odd, low, high);
+  }
+  return join(even, odd);
+}
+
+// The channels of 16 flat elements, as rows of `channels` follow each other.
+struct channel_walk {
+  int32_t channels, c;  // c: the channel of the first of the 16
+  __m512i index;        // all 16; used only below 16 channels
+};
+
+VNNI_INLINE struct channel_walk walk_start(int32_t channels) {
+  struct channel_walk w = {channels, 0, _mm512_setzero_si512()};
+  if (channels < 16) {
+    int32_t index[16];
+    for (int32_t i = 0; i < 16; i++) index[i] = i % channels;
+    w.index = _mm512_loadu_si512(index);
+  }
+  return w;
+}
+VNNI_INLINE void walk_on(struct channel_walk *w) {
+  if (w->channels < 16) {
+    const __m512i channels = _mm512_set1_epi32(w->channels);
+    w->index = _mm512_add_epi32(w->index, _mm512_set1_epi32(16 % w->channels));
+    const __mmask16 beyond = _mm512_cmpge_epi32_mask(w->index, channels);
+    w->index = _mm512_mask_sub_epi32(w->index, beyond, w->index, channels);
+  } else {
+    w->c += 16;
+    if (w->c >= w->channels) w->c -= w->channels;
+  }
+}
+VNNI_INLINE __m512i at_channels(const struct channel_walk *w, const int32_t *table) {
+  if (w->channels < 16) return _mm512_i32gather_epi32(w->index, table, 4);
+  const int32_t left = w->channels - w->c;
+  if (left >= 16) return _mm512_loadu_si512(table + w->c);
+  const __mmask16 here = first16(left);  // the rest are the first channels of the next row
+  const int32_t *next = (const int32_t *)((uintptr_t)table - (uintptr_t)left * 4);
+  return _mm512_mask_loadu_epi32(
+      _mm512_maskz_loadu_epi32(here, table + w->c), (__mmask16)~here, next);
+}
+
+VNNI_INLINE void store_masked(
+    int8_t *out, uint8_t *mask, ptrdiff_t count, __m128i bytes, __mmask16 bits) {
+  if (count >= 16)
+    _mm_storeu_si128((__m128i *)out, bytes);
+  else
+    _mm_mask_storeu_epi8(out, first16((int32_t)count), bytes);
+  if (!mask) return;
+  if (count < 16) bits &= first16((int32_t)count);
+  mask[0] = (uint8_t)bits;
+  if (count > 8) mask[1] = (uint8_t)(bits >> 8);
+}
+
+// mantissas and shifts hold one value, or with `per_channel` one for each channel.
+VNNI_INLINE void requantize_rows(
+    const int per_channel, const int wide, int32_t rows, int32_t channels, const int32_t *acc,
+    const int32_t *bias, const int32_t *mantissas, const int32_t *shifts, int32_t zero_point,
+    int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
+  const __m512i lowest = _mm512_set1_epi32(low - zero_point);
+  const __m512i highest = _mm512_set1_epi32(high - zero_point);
+  const __m512i zero = _mm512_set1_epi32(zero_point);
+  struct multipliers m = prepared(_mm512_set1_epi32(mantissas[0]), _mm512_set1_epi32(shifts[0]));
+  const ptrdiff_t total = (ptrdiff_t)rows * channels;
+  if (total == 0) return;
+  struct channel_walk walk = walk_start(channels);
+  // 1, 2, 4, 8 channels: every 16 elements have the same ones.
+  const int changes = 16 % channels != 0;
+  __m512i biases = bias ? at_channels(&walk, bias) : _mm512_setzero_si512();
+  if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+  for (ptrdiff_t i = 0; i < total; i += 16) {
+    const __mmask16 lanes = first16(total - i < 16 ? (int32_t)(total - i) : 16);
+    __m512i v = _mm512_maskz_loadu_epi32(lanes, acc + i);
+    v = requantize16(wide, _mm512_add_epi32(v, biases), &m);
+    const __m512i y = _mm512_max_epi32(_mm512_min_epi32(v, highest), lowest);
+    store_masked(
+        out + i, mask ? mask + i / 8 : mask, total - i,
+        _mm512_cvtepi32_epi8(_mm512_add_epi32(y, zero)), _mm512_cmpeq_epi32_mask(v, y));
+    if (!changes) continue;
+    walk_on(&walk);
+    if (bias) biases = at_channels(&walk, bias);
+    if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+  }
+}
+
+VNNI void tally_vnni_requantize_bias_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias, int32_t mantissa,
+    int32_t shift, int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
+  if (shift < 1 || shift > 62)
+    tally_plain_requantize_bias_s8(
+        rows, channels, acc, bias, mantissa, shift, zero_point, low, high, out, mask);
+  else if (shift < 31)
+    requantize_rows(
+        0, 1, rows, channels, acc, bias, &mantissa, &shift, zero_point, low, high, out, mask);
+  else
+    requantize_rows(
+        0, 0, rows, channels, acc, bias, &mantissa, &shift, zero_point, low, high, out, mask);
+}
+
+VNNI void tally_vnni_requantize_channels_s8(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t zero_point, int32_t low,
+    int32_t high, int8_t *out, uint8_t *mask) {
+  int32_t least = 62, most = 1;
+  for (int32_t c = 0; c < channels; c++) {
+    if (shifts[c] < least) least = shifts[c];
+    if (shifts[c] > most) most = shifts[c];
+  }
+  if (channels == 0) return;
+  if (least < 1 || most > 62)
+    tally_plain_requantize_channels_s8(
+        rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
+  else if (least < 31)
+    requantize_rows(
+        1, 1, rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
+  else
+    requantize_rows(
+        1, 0, rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
+}
+
+// ---- Stochastic rounding
+//
+// Both cases of SR and requantSR are one: shift by `before`, add r & bits, shift by `after`.
+struct stochastic_shift {
+  int32_t before, after;
+  uint32_t bits;
+};
+
+TALLY_INLINE struct stochastic_shift split(int32_t shift) {
+  struct stochastic_shift s = {shift - 16, 16, 0xffff};
+  if (shift <= 16) s = (struct stochastic_shift){0, shift, (1u << shift) - 1};
+  return s;
+}
+
+VNNI void tally_vnni_shift_stochastic_s8(
+    int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask) {
+  const struct stochastic_shift s = split(shift);
+  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
+  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits);
+  const __m512i low = _mm512_set1_epi32(-127), high = _mm512_set1_epi32(127);
+  const struct philox_stream stream = philox_stream(key, counter);
+  const int32_t run = lane_run(first_element);
+  uint16_t lanes[LANE_BUFFER] = {0};
+  for (int32_t i = 0; i < count; i += run) {
+    const uint16_t *r = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
+    const int32_t end = smaller(run, count - i);
+    for (int32_t j = 0; j < end; j += 16) {
+      const __mmask16 present = first16(end - j);
+      __m512i v = _mm512_maskz_loadu_epi32(present, acc + i + j);
+      v = _mm512_add_epi32(_mm512_sra_epi32(v, before), _mm512_and_si512(random16(r + j), bits));
+      v = _mm512_sra_epi32(v, after);
+      v = _mm512_max_epi32(_mm512_min_epi32(v, high), low);
+      if (mask) {
+        const uint8_t *byte = mask + (i + j) / 8;
+        v = _mm512_maskz_mov_epi32(
+            (__mmask16)(byte[0] | (end - j > 8 ? byte[1] << 8 : 0)), v);
+      }
+      store_masked(out + i + j, NULL, end - j, _mm512_cvtepi32_epi8(v), 0);
+    }
+  }
+}
+
+VNNI_INLINE void store_words(int32_t *out, __mmask16 present, __m512i v) {
+  if (present == 0xffff)
+    _mm512_storeu_si512(out, v);
+  else
+    _mm512_mask_storeu_epi32(out, present, v);
+}
+
+// How many of 8 values lie outside low…high.
+VNNI_INLINE int32_t outside64(__m512i v, __m512i low, __m512i high) {
+  const __mmask8 out = _mm512_cmpgt_epi64_mask(v, high) | _mm512_cmplt_epi64_mask(v, low);
+  return __builtin_popcount(out);
+}
+
+VNNI int32_t tally_vnni_contribute_q16(
+    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
+    int subtract, int32_t *target) {
+  if (shift < 1 || shift > 62) {
+    return tally_plain_contribute_q16(
+        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
+  }
+  const struct stochastic_shift s = split(shift);
+  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
+  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits), m = _mm512_set1_epi32(mantissa);
+  const __m512i low = _mm512_set1_epi64(-(int64_t)clip), high = _mm512_set1_epi64(clip);
+  // d ^ −1 − −1 = −d: one subtraction serves both directions.
+  const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
+  const struct philox_stream stream = philox_stream(key, counter);
+  const int32_t run = lane_run(first_element);
+  uint16_t lanes[LANE_BUFFER] = {0};
+  int32_t clipped = 0;
+  for (int32_t i = 0; i < count; i += run) {
+    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
+    const int32_t end = smaller(run, count - i);
+    for (int32_t j = 0; j < end; j += 16) {
+      const __mmask16 present = first16(end - j);
+      const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + i + j);
+      // Absent values are 0 and draw 0, so they never count as clipped.
+      const __m512i r =
+          _mm512_maskz_mov_epi32(present, _mm512_and_si512(random16(r16 + j), bits));
+      __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
+      __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
+      even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
+      odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
+      clipped += outside64(even, low, high) + outside64(odd, low, high);
+      __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
+      const __m512i a = _mm512_maskz_loadu_epi32(present, target + i + j);
+      store_words(target + i + j, present, _mm512_sub_epi32(a, d));
+    }
+  }
+  return clipped;
+}
+
+VNNI void tally_vnni_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
+  const __m512i low = _mm512_set1_epi32(-127 * 65536), high = _mm512_set1_epi32(127 * 65536);
+  const __m512i half = _mm512_set1_epi32(32768);
+  for (int32_t i = 0; i < count; i += 16) {
+    const __mmask16 present = first16(count - i);
+    __m512i a = _mm512_maskz_loadu_epi32(present, master + i);
+    a = _mm512_max_epi32(_mm512_min_epi32(a, high), low);
+    store_words(master + i, present, a);
+    const __m512i w = _mm512_srai_epi32(_mm512_add_epi32(a, half), 16);
+    store_masked(weights + i, NULL, count - i, _mm512_cvtepi32_epi8(w), 0);
+  }
+}
+
+// ---- Norms
+
+VNNI uint32_t tally_vnni_max_magnitude_s32(int32_t count, const int32_t *values) {
+  __m512i largest = _mm512_setzero_si512();
+  for (int32_t i = 0; i < count; i += 16) {
+    const __m512i v = _mm512_maskz_loadu_epi32(first16(count - i), values + i);
+    largest = _mm512_max_epu32(largest, _mm512_abs_epi32(v));
+  }
+  return _mm512_reduce_max_epu32(largest);
+}
+
+VNNI void tally_vnni_sum_squares_s32(
+    int32_t count, const int32_t *values, uint64_t halves[2]) {
+  const __m512i word = _mm512_set1_epi64(0xffffffff);
+  __m512i low = _mm512_setzero_si512(), high = low;
+  for (int32_t i = 0; i < count; i += 16) {
+    const __m512i v = _mm512_maskz_loadu_epi32(first16(count - i), values + i);
+    const __m512i even = _mm512_mul_epi32(v, v), odd = _mm512_mul_epi32(odd64(v), odd64(v));
+    low = _mm512_add_epi64(low, _mm512_and_si512(even, word));
+    low = _mm512_add_epi64(low, _mm512_and_si512(odd, word));
+    high = _mm512_add_epi64(high, _mm512_srli_epi64(even, 32));
+    high = _mm512_add_epi64(high, _mm512_srli_epi64(odd, 32));
+  }
+  halves[0] += (uint64_t)_mm512_reduce_add_epi64(low);
+  halves[1] += (uint64_t)_mm512_reduce_add_epi64(high);
+}
+
+VNNI uint64_t tally_vnni_sum_squares_s8(int32_t count, const int8_t *values) {
+  const int32_t run = 1 << 17;
+  uint64_t total = 0;
+  for (; count > 0; count -= run, values += run) {
+    __m512i sum = _mm512_setzero_si512();
+    for (int32_t i = 0; i < smaller(count, run); i += 32) {
+      const __mmask32 present = (__mmask32)first64(smaller(count - i, 32));
+      const __m512i v = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(present, values + i));
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(v, v));
+    }
+    total += (uint32_t)_mm512_reduce_add_epi32(sum);
+  }
+  return total;
+}
+
+#endif

@@ -1,0 +1,95 @@
+import Foundation
+import MicroKernels
+import Testing
+
+extension MicroKernels {
+  @Test("perturbed dot products: signs by address, weights at the end of the range unmoved")
+  func perturbedDots() {
+    var random = MicroKernelsRandom("perturbed dots")
+    for trial in 0..<120 {
+      // The long rows run through several refills of the sign buffers; from element 1 on they meet
+      // its last bit.
+      let isLong = trial % 30 == 0
+      let m = isLong ? 1 : random.int(0...6), n = isLong ? 2 : random.int(0...7)
+      let k = isLong ? 2200 : Self.sizes[trial % Self.sizes.count]
+      let lda = k + random.int(0...2), ldb = k + random.int(0...2), ldc = n + random.int(0...2)
+      let sigma = trial % 5 == 1 ? [-127, 0, 127][trial / 5 % 3] : random.int(-40...40)
+      let first = isLong ? 1 : UInt32(random.int(0...3000))
+      let rowElements = trial % 2 == 0 ? k : random.int(0...5000)
+      let key = (0..<2).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+      let counter = (0..<3).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+      let a = random.bytes(max(0, (m - 1) * lda + k)), b = random.bytes(max(0, (n - 1) * ldb + k))
+
+      var perturbed = [Int32](repeating: 0, count: n * k)
+      var block: [UInt32] = []
+      for row in 0..<n {
+        for depth in 0..<k {
+          let e = first + UInt32(row * rowElements + depth)
+          if depth == 0 || e % 128 == 0 { block = microKernelsPhilox([e / 128] + counter, key) }
+          let isNegative = block[Int(e / 32 % 4)] >> (e % 32) & 1 == 1
+          let w = Int(b[row * ldb + depth])
+          let moved = abs(w) + abs(sigma) > 127 ? w : w + (isNegative ? -sigma : sigma)
+          perturbed[row * k + depth] = Int32(moved)
+        }
+      }
+      var expected: [Int32] = []
+      for row in 0..<m {
+        for column in 0..<n {
+          var sum: Int32 = 0
+          for depth in 0..<k {
+            sum &+= Int32(a[row * lda + depth]) &* perturbed[column * k + depth]
+          }
+          expected.append(sum)
+        }
+      }
+      let fencedA = FencedMemory(a, atStart: random.next() & 1 == 0)
+      let fencedB = FencedMemory(b, atStart: random.next() & 1 == 0)
+      Self.atEachLevel { level in
+        let c = GuardedOutput<Int32>(max(0, (m - 1) * ldc + n), filledWith: 0x5555_5555)
+        tally_perturb_dot_s8(
+          Int32(m), Int32(n), Int32(k), fencedA.base, lda, fencedB.base, ldb, Int32(sigma), first,
+          UInt32(rowElements), key, counter, c.base, ldc)
+        let found = c.array
+        let values = (0..<m).flatMap { found[$0 * ldc..<$0 * ldc + n] }
+        #expect(values == expected, "\(m)×\(n)×\(k) sigma \(sigma) at level \(level)")
+        #expect(c.guardsHold, "\(m)×\(n)×\(k) at level \(level) wrote outside")
+      }
+    }
+  }
+
+  @Test(
+    "SHA-256: the FIPS 180-4 examples, and a million letters",
+    arguments: [
+      ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+      ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+      (
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+      ),
+      (
+        String(repeating: "a", count: 1_000_000),
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+      ),
+    ])
+  func sha256(message: String, expected: String) {
+    var padded = Array(message.utf8) + [0x80]
+    while padded.count % 64 != 56 { padded.append(0) }
+    withUnsafeBytes(of: UInt64(message.utf8.count * 8).bigEndian) { padded += $0 }
+    Self.atEachLevel { level in
+      for unaligned in [0, 1] {
+        let fenced = FencedMemory([UInt8](repeating: 0, count: unaligned) + padded)
+        var state: [UInt32] = [
+          0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c,
+          0x1f83_d9ab, 0x5be0_cd19,
+        ]
+        // In two calls where there is more than one block: the state carries over.
+        let head = padded.count / 64 / 2
+        tally_sha256_blocks(&state, fenced.base + unaligned, head)
+        tally_sha256_blocks(
+          &state, fenced.base + unaligned + head * 64, padded.count / 64 - head)
+        let found = state.map { String(format: "%08x", $0) }.joined()
+        #expect(found == expected, "level \(level)")
+      }
+    }
+  }
+}

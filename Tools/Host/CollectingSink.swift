@@ -1,0 +1,14 @@
+public import Tally
+
+/// A sink that keeps what is written in memory.
+public struct CollectingSink: ByteSink {
+  public private(set) var bytes: [UInt8] = []
+
+  public init() {}
+
+  public var hasFailed: Bool { false }
+
+  public mutating func write(_ span: RawSpan) {
+    span.withUnsafeBytes { bytes.append(contentsOf: $0) }
+  }
+}

@@ -1,0 +1,47 @@
+public import Importers
+public import Tally
+
+/// What a model answers on a set of samples.
+public struct ModelEvaluation: Equatable, Sendable {
+  /// Sums over the samples (SPEC 7.3).
+  public let sums: Trainer.Evaluation
+  /// Samples by label and predicted class; nil where the samples have targets in place of labels.
+  public let confusion: [[Int]]?
+
+  /// Runs every sample through the model as it stands in its file.
+  ///
+  /// - Throws: TLY0804 if the memory cannot be planned.
+  public init(_ model: LoadedModel, _ prepared: PreparedSamples) throws(InputError) {
+    let samples = prepared.samples
+    let host = try ModelEvaluation.session(model, samples: samples.count)
+    let classes = model.network.outputCount
+    var counts = [Int](repeating: 0, count: classes * classes)
+    sums = Trainer.evaluate(
+      host.session, samples.labels == nil ? .meanSquaredError : .crossEntropy, samples
+    ) { sample, predicted in
+      if let labels = samples.labels { counts[Int(labels[sample]) * classes + predicted] += 1 }
+    }
+    confusion =
+      samples.labels == nil
+      ? nil : (0..<classes).map { Array(counts[$0 * classes..<($0 + 1) * classes]) }
+  }
+
+  /// Many samples at once where memory allows; the answers do not depend on it.
+  private static func session(
+    _ model: LoadedModel, samples: Int
+  ) throws(InputError) -> HostSession {
+    let most = 1 << 28 / max(1, model.network.largestTensorCount)
+    do throws(MemoryPlanError) {
+      return try HostSession(model, SessionRequest(samples: max(1, min(64, samples, most))))
+    } catch {
+      throw InputError(error, model)
+    }
+  }
+}
+
+extension Network {
+  /// Elements of the largest tensor of a sample.
+  fileprivate var largestTensorCount: Int {
+    (0..<tensorCount).map { shape(ofTensor: $0).count }.max() ?? 1
+  }
+}

@@ -1,0 +1,95 @@
+public import Importers
+public import Tally
+
+/// A run and everything it lives in: model, recipe, samples, session memory.
+public final class TrainingRun {
+  public let model: LoadedModel
+  public private(set) var run: Run
+  private let recipeMemory: RecipeMemory
+  private let samples: PreparedSamples
+  private let validation: PreparedSamples?
+  private let host: HostSession
+
+  /// - Parameters:
+  ///   - recipe: canonical bytes.
+  ///   - samples: prepared for `model`: labels within its outputs.
+  ///   - validation: evaluated after every epoch.
+  /// - Throws: TLY0802 for bytes that are no recipe of this model, TLY0804 or 0807 if the run cannot
+  ///   be planned.
+  public init(
+    _ model: LoadedModel, recipe bytes: [UInt8], samples: PreparedSamples,
+    validation: PreparedSamples? = nil
+  ) throws(InputError) {
+    self.model = model
+    self.samples = samples
+    self.validation = validation
+    do throws(RecipeError) {
+      recipeMemory = try RecipeMemory(bytes, model)
+    } catch {
+      throw InputError(
+        802, "the recipe does not fit the model", place: "canonical recipe, byte \(error.offset)",
+        exit: 2)
+    }
+    let recipe = recipeMemory.recipe
+    let request = SessionRequest(
+      samples: Int(recipe.microBatch), isCompact: false, training: recipe.needs)
+    do throws(MemoryPlanError) {
+      host = try HostSession(model, request)
+    } catch {
+      throw InputError(error, model)
+    }
+    run = Run(
+      Trainer(host.session, recipe, samples.samples), dataDigest: samples.digest,
+      validation: validation?.samples, validationDigest: validation?.digest)
+  }
+
+  public var recipe: Recipe { recipeMemory.recipe }
+  public var plannedSteps: UInt32 { run.trainer.plannedSteps }
+  /// Bytes of the arena.
+  public var arenaByteCount: Int { host.plannedByteCount }
+
+  public func begin(_ sink: inout some RecordSink) { run.begin(&sink) }
+  public func takeStep(_ sink: inout some RecordSink) { run.takeStep(&sink) }
+  public func end(_ sink: inout some RecordSink) { run.end(&sink) }
+
+  /// All of it, for tests and short runs.
+  public func finish(_ sink: inout some RecordSink) {
+    begin(&sink)
+    while !run.isDone && !sink.isStopped { takeStep(&sink) }
+    if !sink.isStopped { end(&sink) }
+  }
+
+  /// The model file with the parameters as they are now.
+  public var modelBytes: [UInt8] { host.modelBytes() }
+
+  /// Elements per sample that the step record's *saturated* looks at (Formats/journal.md).
+  public var watchedElementCount: Int {
+    let network = model.network
+    return (0..<network.nodeCount).map { network.node($0) }
+      .filter { !$0.hasAccumulators && $0.quantization.high == 127 }
+      .reduce(0) { $0 + $1.output.count }
+  }
+}
+
+extension InputError {
+  /// Why a session cannot be planned, in the words of the catalogue.
+  public init(_ error: MemoryPlanError, _ model: LoadedModel) {
+    switch error {
+    case .microBatchTooLarge(let node, let largest):
+      self.init(
+        807, "the micro-batch is too large for the weight gradient of a layer",
+        place: model.name(ofNode: node),
+        note: "32-bit sums hold micro-batches of at most \(largest) here (SPEC 8.3)",
+        help: "--set microBatch=\(largest)", exit: 2)
+    case .inputGradientTooDeep(let node):
+      self.init(
+        605, "the input gradient of a layer sums too many products for 32 bits",
+        place: model.name(ofNode: node), note: "at most 133140 (SPEC 8.3)",
+        help: "--set update=last", exit: 4)
+    case .arenaTooLarge:
+      self.init(
+        804, "the session needs 2 GiB or more", note: "arenas are below 2 GiB",
+        help: "--set microBatch=1", exit: 6)
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import Foundation
+import Importers
+import Tally
+
+// Writes the flash image of every run in runs.txt: FirmwareImages RUNS.txt FOLDER
+
+let arguments = CommandLine.arguments
+guard arguments.count == 3 else {
+  FileHandle.standardError.write(Data("usage: FirmwareImages RUNS.txt FOLDER\n".utf8))
+  exit(2)
+}
+let table = try String(contentsOfFile: arguments[1], encoding: .utf8)
+for line in table.split(separator: "\n") where !line.hasPrefix("#") {
+  let fields = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+  guard fields.count == 3 else { fatalError("a run is a name, a network and a recipe: \(line)") }
+  guard let network = networks[String(fields[1])] else { fatalError("no network \(fields[1])") }
+  let builder = network()
+  let image = FlashImage(
+    model: try builder.bytes(),
+    recipe: try recipeBytes(String(fields[2]), for: builder),
+    training: ruleSamples(of: builder, count: 48, from: 0),
+    validation: ruleSamples(of: builder, count: 16, from: 48))
+  let folder = URL(fileURLWithPath: arguments[2])
+  try Data(image.bytes).write(to: folder.appendingPathComponent("\(fields[0]).bin"))
+}

@@ -1,0 +1,120 @@
+# Functions that build the application; run.sh and Tools/audit source this file.
+#
+# The Swift modules are built once per processor by SwiftPM, with Embedded Swift on boards and as they
+# are on the host; a target adds its start-up code and a run adds its image.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$root/.build/firmware
+# The tools beside the Swift compiler, whatever else is on the path.
+tools=$(dirname "$(command -v swiftc)")
+
+embedded=(
+  -Xswiftc -enable-experimental-feature -Xswiftc Embedded -Xswiftc -wmo -Xswiftc -Osize
+  -Xswiftc -Xfrontend -Xswiftc -function-sections
+  -Xswiftc -Xfrontend -Xswiftc -disable-stack-protector
+  -Xcc -Os -Xcc -ffunction-sections -Xcc -fdata-sections)
+
+# names FILE: the first word of each line that is not a comment.
+names() { grep -v '^#' "$here/$1" | awk '{print $1}'; }
+
+# find_target NAME: sets target, triple, board, script and runner.
+find_target() {
+  target=$1
+  read -r _ triple board script runner < <(grep "^$1 " "$here/targets.txt") && return
+  echo "no target $1; run.sh --list names them" >&2
+  return 2
+}
+
+# build_modules: compiles the core and the application for $triple; sets modules to their folder.
+build_modules() {
+  local options=()
+  if [ "$triple" != - ]; then options=(--triple "$triple" "${embedded[@]}"); fi
+  local scratch=$work/$triple
+  [ "$triple" != - ] || scratch=$work/host
+  quietly swift build --package-path "$root" --scratch-path "$scratch" -c release \
+    --target FirmwareApplication "${options[@]}" || return
+  modules=$scratch/release
+}
+
+# build_images: writes the image of every run.
+build_images() {
+  quietly swift build --package-path "$root" --scratch-path "$work/host" -c release \
+    --product FirmwareImages || return
+  mkdir -p "$work/images"
+  "$work/host/release/FirmwareImages" "$here/runs.txt" "$work/images"
+}
+
+# objects: the object files of sources that still exist (a build folder keeps those of deleted ones).
+objects() {
+  local folder source
+  for folder in "$modules"/{Bytes,CounterRandom,FixedPoint,Tensors,Kernels,Layers,ModelFormat,Training,Journals,Tally,FirmwareApplication}.build; do
+    while read -r source; do echo "$folder/$(basename "$source").o"; done <"$folder/sources"
+  done
+  for source in "$root"/Sources/MicroKernels/*.c; do
+    echo "$modules/MicroKernels.build/$(basename "$source").o"
+  done
+}
+
+# link_run RUN: links the target's program with a run's image; sets program.
+link_run() {
+  local run=$1 folder=$work/programs/$target object source
+  [ -f "$work/images/$run.bin" ] || { echo "no run $run; run.sh --list names them" >&2; return 2; }
+  mkdir -p "$folder"
+  program=$folder/$run
+  local sources=("$here/boards/$board.c" "$here/boards/image.c") flags=() compiled=()
+  case $board in
+    cortex-m) sources+=("$here"/boards/{start,memory,integers}.c) ;;
+    virt) sources+=("$here"/boards/{start,memory}.c "$here/boards/virt.S") ;;
+    wasm) sources+=("$here"/boards/{memory,wide}.c) ;;
+  esac
+  [ "$triple" != riscv32-none-none-eabi ] || sources+=("$here/boards/integers.c")
+  if [ "$triple" != - ]; then
+    flags=(--target="$triple" -ffreestanding -fno-builtin -ffunction-sections -fdata-sections)
+  fi
+  case $triple in
+    riscv32*) flags+=(-march=rv32imac_zicsr -mabi=ilp32) ;;
+    riscv64*) flags+=(-march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany) ;;
+  esac
+  for source in "${sources[@]}"; do
+    object=$folder/$(basename "$source").o
+    [ "$(basename "$source")" != image.c ] || object=$program.image.o
+    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions -I "$here/Board" \
+      -DIMAGE="\"$work/images/$run.bin\"" -c "$source" -o "$object" || return
+    compiled+=("$object")
+  done
+  # shellcheck disable=SC2046
+  case $board in
+    host) "$tools/swiftc" $(objects) "${compiled[@]}" -o "$program" ;;
+    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 $(objects) "${compiled[@]}" \
+      -o "$program" ;;
+    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" $(objects) \
+      "${compiled[@]}" -o "$program" ;;
+  esac
+}
+
+# quietly COMMAND…: shows the output only if the command fails.
+quietly() {
+  local log
+  log=$("$@" 2>&1) && return
+  printf '%s\n' "$log" >&2
+  return 1
+}
+
+# execute: runs $program, prints its lines, then digest, ram and flash.
+execute() {
+  local command status=0 output
+  case $runner in
+    PROGRAM | wasmkit*) command=${runner/PROGRAM/$program} ;;
+    *) command="$runner -display none -monitor none -serial none -chardev stdio,id=console"
+      command+=" -semihosting-config enable=on,target=native,chardev=console -kernel $program" ;;
+  esac
+  # shellcheck disable=SC2086
+  output=$(timeout 600 $command </dev/null) || status=$?
+  printf '%s\n' "$output" | grep -v '^digest '
+  [ $status = 0 ] || { echo "$target: exit $status" >&2; return $status; }
+  printf '%s\n' "$output" | grep '^digest '
+  printf '%s\n' "$output" |
+    awk '/^(arena|plan|static|stack) / {sum += $2} END {print "ram " sum}'
+  echo "flash $(python3 "$root/Tools/audit/sizes.py" --flash "$program")"
+}

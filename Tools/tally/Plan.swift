@@ -1,0 +1,110 @@
+import Importers
+import Tally
+import TallyHost
+
+extension Verb {
+  static let plan = Verb(
+    name: "plan", summary: "say how much flash and RAM a model needs, to the byte",
+    positionals: [Positional(name: "MODEL", help: "a .tally model")],
+    options: [
+      .value("--recipe", "-r", "FILE", "plan for training by this recipe"),
+      .value("--set", nil, "KEY=VALUE", isRepeatable: true, "put a value over the recipe's"),
+      .flag("--train", nil, "plan for training by the default recipe"),
+      .value("--samples", nil, "N", "samples in one pass of inference (default 1)"),
+      .flag("--fast", nil, "the layout the command itself uses: faster, larger"),
+      .value("--budget", nil, "SIZE", "exit with 6 if RAM is above: 256KiB, 1MiB, 65536"),
+    ],
+    details: """
+      Flash is the model file, read in place. RAM is the arena: everything a session touches but
+      the data and the stack.
+
+      JSON: flashBytes, ramBytes, lowerBound, byPurpose, byLayer.
+      """
+  ) { arguments, console in
+    let budget = try arguments["--budget"].map(bytes)
+    let model = try Inputs.model(arguments.positionals[0])
+    let wantsTraining =
+      arguments.has("--recipe") || arguments.has("--set") || arguments.has("--train")
+    var request = SessionRequest(
+      samples: Int(try arguments.integer("--samples", in: 1...65_536) ?? 1))
+    var recipe: RecipeMemory?
+    if wantsTraining {
+      let document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
+      let memory = try RecipeMemory(document.resolved(for: model, hasLabels: true), model)
+      request.samples = Int(memory.recipe.microBatch)
+      request.training = memory.recipe.needs
+      recipe = memory
+    }
+    request.isCompact = !arguments.has("--fast")
+    let buffers = try PlannedMemory(model, request)
+    withExtendedLifetime(recipe) { report(buffers, model, request, budget, console) }
+    guard let budget, buffers.byteCount > budget else { return 0 }
+    console.complain(
+      InputError(
+        804, "the model needs \(buffers.byteCount) bytes of RAM, the budget is \(budget)",
+        place: arguments.positionals[0],
+        note: wantsTraining
+          ? "smaller: --set microBatch=1, --set weights=int8, --set update=last" : nil, exit: 6))
+    return 6
+  }
+
+  private static func report(
+    _ memory: PlannedMemory, _ model: LoadedModel, _ request: SessionRequest, _ budget: Int?,
+    _ console: Console
+  ) {
+    let purposes = memory.byPurpose
+    let layers = memory.byLayer
+    var members: [(key: String, value: JSONOutput)] = [
+      ("flashBytes", JSONOutput(model.byteCount)), ("ramBytes", JSONOutput(memory.byteCount)),
+      ("lowerBound", JSONOutput(memory.lowerBound)), ("samples", JSONOutput(request.samples)),
+      ("isTraining", .bool(request.training != nil)),
+      ("byPurpose", .object(purposes.map { (key: $0.name, value: JSONOutput($0.byteCount)) })),
+      (
+        "byLayer",
+        .array(
+          layers.map { layer in
+            [
+              "name": .string(layer.name), "bytes": JSONOutput(layer.byteCount),
+              "buffers": .object(
+                layer.buffers.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
+            ]
+          })
+      ),
+    ]
+    if let budget {
+      members.append(("budgetBytes", JSONOutput(budget)))
+      members.append(("fits", .bool(memory.byteCount <= budget)))
+    }
+    console.result(.object(members))
+    let what = request.training == nil ? "inference" : "training"
+    console.print("flash  \(memory.sized(model.byteCount))")
+    console.print(
+      "RAM    \(memory.sized(memory.byteCount)), \(what), \(request.samples) samples at once")
+    console.print()
+    var table = TextTable(["buffer", "of", "bytes", "at", "lives"], words: [0, 1, 4])
+    for buffer in memory.buffers {
+      table.add([
+        buffer.purpose, buffer.layer, String(buffer.byteCount), String(buffer.offset),
+        buffer.isPersistent ? "always" : "\(buffer.start)…\(buffer.end)",
+      ])
+    }
+    console.print(table.text)
+    if memory.byteCount > memory.lowerBound {
+      console.note(
+        "\(memory.byteCount - memory.lowerBound) bytes lie between buffers; "
+          + "what lives at one time fills \(memory.lowerBound)")
+    }
+  }
+
+  /// `65536`, `256KiB`, `1MiB`.
+  private static func bytes(_ text: String) throws(InputError) -> Int {
+    for (suffix, unit) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)] where text.hasSuffix(suffix)
+    {
+      guard let count = Int(text.dropLast(suffix.count)), count >= 0, count < 1 << 32 else { break }
+      return count * unit
+    }
+    throw InputError(
+      802, "\u{2018}\(text)\u{2019} is not a size", place: "--budget",
+      help: "write 65536, 256KiB or 1MiB", exit: 2)
+  }
+}

@@ -1,0 +1,84 @@
+import Tally
+import TallyHost
+
+/// How far a run is, on standard error: redrawn ten times a second on a terminal, else a line every
+/// five seconds.
+struct Progress {
+  private let console: Console
+  private let planned: UInt32
+  private let elementsPerSample: Int
+  private let start = ContinuousClock.now
+  private var lastShown = ContinuousClock.now
+  private var hasLine = false
+  private var first: UInt32?
+  /// Sums of the epoch so far.
+  private var epoch = Trainer.Evaluation()
+  private var saturated = 0
+  private var epochIndex: UInt32?
+
+  init(_ console: Console, _ run: TrainingRun) {
+    self.console = console
+    planned = run.plannedSteps
+    elementsPerSample = run.watchedElementCount
+  }
+
+  /// After each step.
+  mutating func update(_ run: Run) {
+    guard let step = run.lastStep else { return }
+    let now = ContinuousClock.now
+    let index = step.step / run.trainer.stepsPerEpoch
+    if index != epochIndex {
+      epochIndex = index
+      epoch = Trainer.Evaluation()
+      saturated = 0
+    }
+    if first == nil { first = step.step }
+    epoch.samples += step.samples
+    epoch.loss = saturatingSum(epoch.loss, step.loss)
+    epoch.correct += step.correct
+    saturated += Int(step.saturated)
+    guard now - lastShown >= (console.canRedraw ? .milliseconds(100) : .seconds(5)) else { return }
+    lastShown = now
+    show(line(step.step + 1, now - start))
+  }
+
+  /// Takes the line away, so that other words can follow.
+  mutating func clear() {
+    if hasLine && !console.isQuiet { console.world.writeError("\r\u{1B}[K") }
+    hasLine = false
+  }
+
+  private mutating func show(_ line: String) {
+    guard !console.isQuiet else { return }
+    if console.canRedraw {
+      console.world.writeError("\r\u{1B}[K\(line)")
+      hasLine = true
+    } else {
+      console.note(line)
+    }
+  }
+
+  private func line(_ done: UInt32, _ elapsed: Duration) -> String {
+    let samples = UInt64(epoch.samples)
+    let loss = DecimalText.ratio(epoch.loss.magnitude, samples << 16, places: 3)
+    let accuracy = DecimalText.ratio(UInt64(epoch.correct) * 100, samples, places: 1)
+    let elements = samples * UInt64(elementsPerSample)
+    let ppm = elements == 0 ? 0 : UInt64(saturated) * 1_000_000 / elements
+    let milliseconds = UInt64(
+      elapsed.components.seconds * 1000 + elapsed.components.attoseconds / 1_000_000_000_000_000)
+    let count = UInt64(done - (first ?? 0))
+    let rate = DecimalText.ratio(
+      count * 1000, max(1, milliseconds), places: count * 1000 < 20 * milliseconds ? 1 : 0)
+    let left = UInt64(planned - done) * milliseconds / max(1, count) / 1000
+    return "step \(done)/\(planned) loss \(loss) acc \(accuracy)% sat \(ppm) ppm "
+      + "\(rate) steps/s eta \(Progress.duration(left))"
+  }
+
+  static func duration(_ seconds: UInt64) -> String {
+    switch seconds {
+    case 0..<120: "\(seconds) s"
+    case 120..<7200: "\(seconds / 60) min \(seconds % 60) s"
+    default: "\(seconds / 3600) h \(seconds % 3600 / 60) min"
+    }
+  }
+}

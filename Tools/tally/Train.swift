@@ -1,0 +1,178 @@
+import Importers
+import Tally
+import TallyHost
+
+extension Verb {
+  static let train = Verb(
+    name: "train", summary: "train a model by a recipe; writes the model and the run's journal",
+    positionals: [Positional(name: "MODEL", help: "a .tally model, initialised or converted")],
+    options: [
+      .value("--data", "-d", "DATA", "samples to train on (tally eval --help says how)"),
+      .value("--recipe", "-r", "FILE", "what to do, as JSON (default: all defaults)"),
+      .value("--set", nil, "KEY=VALUE", isRepeatable: true, "put a value over the recipe's"),
+      .value("--output", "-o", "FILE", "the trained model"),
+      .value("--journal", nil, "FILE", "the run's journal"),
+      .value("--validate", nil, "DATA", "samples to evaluate after every epoch"),
+      .flag("--resume", nil, "go on where the journal ends; same bytes as a run in one piece"),
+      .flag("--force", nil, "replace existing outputs"),
+      .flag("--dry-run", nil, "print the resolved recipe and its digest, train nothing"),
+    ],
+    details: """
+      Ctrl-C ends the run between two steps with a valid journal; --resume repeats it from its
+      start, compares, and goes on.
+
+      JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
+      modelDigest, journalHead, dataDigest, recipeDigest.
+      """
+  ) { arguments, console in
+    try TrainCommand(arguments, console).run()
+  }
+}
+
+private struct TrainCommand {
+  let arguments: ArgumentList
+  let console: Console
+  let modelPath: String
+  let document: RecipeDocument
+
+  init(_ arguments: ArgumentList, _ console: Console) throws {
+    self.arguments = arguments
+    self.console = console
+    modelPath = arguments.positionals[0]
+    document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
+  }
+
+  func run() throws -> Int32 {
+    if arguments.has("--dry-run") { return try dryRun() }
+    let data = try arguments.require("--data")
+    let outputPath = try arguments.require("--output")
+    let journalPath = try arguments.require("--journal")
+    let output = try outputFile(outputPath, data)
+    let old = try oldJournal(journalPath, output, data)
+    let model = try Inputs.model(modelPath)
+    let samples = try Inputs.samples(data, for: model, console)
+    let validation = try arguments["--validate"].map { try Inputs.samples($0, for: model, console) }
+    let fields = try document.resolved(for: model, hasLabels: samples.samples.labels != nil)
+    let run = try TrainingRun(
+      model, recipe: fields.bytes, samples: samples, validation: validation)
+    if let old { try TrainCommand.check(old, journalPath, model, fields, samples, validation) }
+    let file = try JournalFile(journalPath, keeping: old?.goodByteCount ?? 0)
+    var loop = TrainingLoop(run, file, resuming: old, console)
+    let signal = try loop.finish()
+    if signal == 0 { try output.write(run.modelBytes) }
+    report(loop, run, fields, samples, signal)
+    return signal == 0 ? 0 : 128 + signal
+  }
+
+  // MARK: - Before
+
+  private func outputFile(_ path: String, _ data: String) throws(InputError) -> OutputFile {
+    try OutputFile(path, force: arguments.has("--force"), inputs: try inputs(data))
+  }
+
+  private func inputs(_ data: String) throws(InputError) -> [String] {
+    var paths = [modelPath] + (try DataSource(parsing: data).paths)
+    if let validation = arguments["--validate"] {
+      paths += try DataSource(parsing: validation).paths
+    }
+    if let recipe = arguments["--recipe"] { paths.append(recipe) }
+    return paths
+  }
+
+  /// The journal to go on with, or nil to start one.
+  private func oldJournal(
+    _ path: String, _ output: OutputFile, _ data: String
+  ) throws(InputError) -> LoadedJournal? {
+    guard path != output.path else {
+      throw arguments.usage("--output and --journal name the same file")
+    }
+    let resumes = arguments.has("--resume") && FileContents.exists(path)
+    _ = try OutputFile(
+      path, force: arguments.has("--force") || resumes, inputs: try inputs(data))
+    guard resumes else { return nil }
+    return try TrainCommand.loadedJournal(path, console)
+  }
+
+  /// nil for a journal that was cut inside its header.
+  private static func loadedJournal(
+    _ path: String, _ console: Console
+  ) throws(InputError) -> LoadedJournal? {
+    let journal: LoadedJournal
+    let bytes = try Inputs.journalBytes(path)
+    do throws(JournalError) {
+      journal = try LoadedJournal(bytes)
+    } catch {
+      if error.code == .torn { return nil }
+      throw InputError(error, file: path)
+    }
+    if let fault = journal.fault {
+      guard fault.code == .torn else { throw InputError(fault, file: path) }
+      console.note("\(path): cut a torn record at offset \(journal.goodByteCount)")
+    }
+    return journal
+  }
+
+  /// An old journal must be of this very run.
+  private static func check(
+    _ journal: LoadedJournal, _ path: String, _ model: LoadedModel, _ fields: RecipeFields,
+    _ samples: PreparedSamples, _ validation: PreparedSamples?
+  ) throws(InputError) {
+    guard let inputs = journal.inputs else { return }
+    let recipe = (0..<inputs.recipe.count).map { inputs.recipe[$0] }
+    let none = Digest(words: InlineArray(repeating: 0))
+    let differing =
+      [
+        ("model", inputs.modelDigest == model.digest),
+        ("recipe", recipe == fields.bytes),
+        ("data", inputs.dataDigest == samples.digest),
+        ("validation data", inputs.validationDigest == validation?.digest ?? none),
+      ].first { !$0.1 }
+    if let differing {
+      throw InputError(
+        903, "the journal is of another run: its \(differing.0) is not this one", place: path,
+        help: "tally inspect \(path)", exit: 2)
+    }
+  }
+
+  // MARK: - After
+
+  private func dryRun() throws -> Int32 {
+    let model = try Inputs.model(modelPath)
+    // Without data the default loss is the one for labels.
+    let samples = try arguments["--data"].map { try Inputs.samples($0, for: model, console) }
+    let fields = try document.resolved(
+      for: model, hasLabels: samples == nil || samples?.samples.labels != nil)
+    if let samples { _ = try TrainingRun(model, recipe: fields.bytes, samples: samples) }
+    let recipe = fields.json { model.name(ofNode: $0) }
+    console.print(recipe.indentedText)
+    console.note("recipe digest \(fields.digest.hexadecimal)")
+    console.result(["recipe": recipe, "recipeDigest": .string(fields.digest.hexadecimal)])
+    return 0
+  }
+
+  private func report(
+    _ loop: TrainingLoop, _ run: TrainingRun, _ fields: RecipeFields, _ samples: PreparedSamples,
+    _ signal: Int32
+  ) {
+    let steps = run.run.trainer.step
+    let digest = run.run.trainer.session.modelDigest.hexadecimal
+    let head = loop.head.hexadecimal
+    var members: [(key: String, value: JSONOutput)] = [
+      ("steps", JSONOutput(steps)), ("epochs", .array(loop.epochs.map(\.json))),
+      ("modelDigest", .string(digest)), ("journalHead", .string(head)),
+      ("dataDigest", .string(samples.digest.hexadecimal)),
+      ("recipeDigest", .string(fields.digest.hexadecimal)),
+    ]
+    if signal == 0 {
+      console.print("trained  \(steps) steps")
+      console.print("model    \(digest)")
+      console.print("journal  \(head)")
+    } else {
+      members.append(("interrupted", true))
+      console.note(
+        "interrupted after step \(steps) of \(run.plannedSteps); the journal is whole.\n"
+          + "Give the same command with --resume to go on.")
+    }
+    console.result(.object(members))
+  }
+}

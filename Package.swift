@@ -21,6 +21,14 @@ let host: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
+/// The runtime, for those who import its umbrella. All modules are named, because SwiftPM rebuilds a
+/// target only when a module it names has changed: with the umbrella alone, an incremental build would
+/// keep code compiled against the old layout of a type.
+let runtime: [Target.Dependency] = [
+  "Tally", "Journals", "Training", "ModelFormat", "Layers", "Kernels", "Tensors", "Bytes",
+  "CounterRandom", "FixedPoint",
+]
+
 let package = Package(
   name: "tally",
   products: [
@@ -38,9 +46,10 @@ let package = Package(
       name: "Kernels", dependencies: ["Tensors", "FixedPoint", "CounterRandom", "MicroKernels"],
       swiftSettings: core),
     .target(
-      name: "Layers", dependencies: ["Kernels", "Tensors", "FixedPoint"], swiftSettings: core),
+      name: "Layers", dependencies: ["Kernels", "Tensors", "FixedPoint", "CounterRandom"],
+      swiftSettings: core),
     .target(
-      name: "ModelFormat", dependencies: ["Layers", "Tensors", "FixedPoint", "Bytes"],
+      name: "ModelFormat", dependencies: ["Layers", "Kernels", "Tensors", "FixedPoint", "Bytes"],
       swiftSettings: core),
     .target(
       name: "Training",
@@ -50,7 +59,10 @@ let package = Package(
       swiftSettings: core),
     .target(
       name: "Journals",
-      dependencies: ["Training", "ModelFormat", "Layers", "FixedPoint", "Bytes"],
+      dependencies: [
+        "Training", "ModelFormat", "Layers", "Kernels", "Tensors", "FixedPoint", "CounterRandom",
+        "Bytes",
+      ],
       swiftSettings: core),
     .target(
       name: "Tally",
@@ -63,12 +75,12 @@ let package = Package(
     // Tools/: everything that runs beside the runtime.
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
-      name: "Importers", dependencies: ["Tally"], path: "Tools/Importers", swiftSettings: host),
+      name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: ["Tally", "Importers"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers"], path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: ["Tally", "Importers", "TallyHost", "CZlib"],
+      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "CZlib"],
       path: "Tools/tally",
       exclude: ["Resources/README.md"],
       resources: [
@@ -79,32 +91,36 @@ let package = Package(
     // Tools/firmware: the application that boards run, and the images they have in flash.
     .systemLibrary(name: "FirmwareBoard", path: "Tools/firmware/Board"),
     .target(
-      name: "FirmwareApplication", dependencies: ["Tally", "FirmwareBoard"],
+      name: "FirmwareApplication", dependencies: runtime + ["FirmwareBoard"],
       path: "Tools/firmware/Application", swiftSettings: core),
     .executableTarget(
-      name: "FirmwareImages", dependencies: ["Tally", "Importers", "TallyTestSupport"],
+      name: "FirmwareImages", dependencies: runtime + ["Importers", "TallyTestSupport"],
       path: "Tools/firmware/Images", swiftSettings: host),
 
     // Tests/: one target per module, and the support they share.
     .target(
-      name: "TallyTestSupport", dependencies: ["Tally", "Importers", "TallyHost"], path: "Tests/TallyTestSupport",
-      swiftSettings: host),
+      name: "TallyTestSupport", dependencies: runtime + ["Importers", "TallyHost"],
+      path: "Tests/TallyTestSupport", swiftSettings: host),
     .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
     .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),
     .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: host),
     .testTarget(
-      name: "KernelsTests", dependencies: ["Tally", "MicroKernels", "TallyTestSupport"],
+      name: "KernelsTests", dependencies: runtime + ["MicroKernels", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Tally", "TallyHost", "TallyTestSupport"],
+      name: "TrainingTests", dependencies: runtime + ["TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "GoldenTests",
-      dependencies: ["Tally", "MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
+      dependencies: runtime + ["MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
-      name: "ImportersTests", dependencies: ["Importers", "TallyTestSupport"],
+      name: "ImportersTests", dependencies: runtime + ["Importers", "TallyTestSupport"],
       exclude: ["Fixtures"], swiftSettings: host),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: runtime + ["TallyCommand", "Importers", "TallyHost", "TallyTestSupport"],
+      exclude: ["Golden"], swiftSettings: host),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

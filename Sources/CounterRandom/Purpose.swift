@@ -17,4 +17,6 @@ public enum Purpose: UInt8, Sendable {
   case foldRounding = 6
   /// Draws of evolution strategies.
   case evolution = 7
+  /// Channels chosen at random (SPEC 8.11).
+  case channelChoice = 8
 }

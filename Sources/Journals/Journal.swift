@@ -1,4 +1,5 @@
 public import Bytes
+import ModelFormat
 public import Tensors
 
 /// Why bytes are not a whole journal, and where.
@@ -75,9 +76,13 @@ public struct JournalReader {
 
   /// The next record, or `nil` at the end of the file.
   public mutating func next() throws(JournalError) -> Record? {
-    guard offset < bytes.count else { return nil }
     func fail(_ code: JournalError.Code) -> JournalError {
       JournalError(code, at: offset, step: step)
+    }
+    guard offset < bytes.count else {
+      // Without its begin record a file is no journal yet.
+      guard last != nil else { throw fail(.torn) }
+      return nil
     }
     guard !isEnded else { throw fail(.trailingBytes) }
     guard bytes.count - offset >= 4 else { throw fail(.torn) }
@@ -89,7 +94,9 @@ public struct JournalReader {
     let total = 4 + length + (type.isChained ? JournalFormat.tagByteCount : 0)
     guard bytes.count - offset >= total else { throw fail(.torn) }
     let record = Record(type: type, payload: offset + 4, byteCount: length)
-    guard hasLegalLength(record), reservedAreZero(record) else { throw fail(.badRecord) }
+    guard hasLegalLength(record), reservedAreZero(record), isLegal(record) else {
+      throw fail(.badRecord)
+    }
     // The step a broken record claims is still the best name for the place.
     let isNextStep = type == .step && (step.map { $0 + 1 } ?? 0) == u32(record.payload)
     if isNextStep { step = u32(record.payload) }
@@ -121,10 +128,25 @@ public struct JournalReader {
     switch record.type {
     case .begin: u32(record.payload + 108) == 0
     case .step: u32(record.payload + 28) == 0
-    case .range: bytes[record.payload + 14] == 0 && bytes[record.payload + 15] == 0
+    case .range: bytes[record.payload + 10] == 0 && bytes[record.payload + 11] == 0
     case .epoch: u32(record.payload + 36) == 0
     case .end: u32(record.payload + 4) == 0
     case .root, .note: true
+    }
+  }
+
+  /// Closed sets and texts inside payloads.
+  private func isLegal(_ record: Record) -> Bool {
+    let start = record.payload
+    switch record.type {
+    case .begin:
+      // A digest of validation data stands for samples.
+      guard u32(start + 100) == 0 else { return true }
+      for index in 64..<96 where bytes[start + index] != 0 { return false }
+      return true
+    case .range: return (1...2).contains(bytes[start + 8]) && bytes[start + 9] != 0
+    case .note: return bytes.slice(start, record.byteCount).withRawSpan { isUTF8($0) }
+    case .step, .root, .epoch, .end: return true
     }
   }
 

@@ -58,9 +58,18 @@ struct BufferList {
     let update = training.update(ofNode: index)
     if update.contains(.weights) {
       try add(row: row, .weights, shape.weightCount)
-      if training.hasMasters { try add(row: row, .masters, 4 * shape.weightCount) }
+      let trained = training.trainedShape(ofNode: index, shape).weightCount
+      if training.hasMasters { try add(row: row, .masters, 4 * trained) }
       if training.hasMomentum || !training.hasMasters {
-        try add(row: row, .weightVelocities, 4 * shape.weightCount)
+        try add(row: row, .weightVelocities, 4 * trained)
+      }
+      if let selection = training.selection(ofNode: index) {
+        try add(row: row, .selectedChannels, 4 * selection.count)
+        if path[index + 1] {
+          try add(
+            row: row, .selectedInput, request.samples * shape.input.positions * selection.count,
+            from: index, to: backwardTime(index))
+        }
       }
     }
     if update.contains(.biases) { try add(row: row, .biasVelocities, 4 * outputs) }
@@ -68,7 +77,10 @@ struct BufferList {
     if update.contains(.biases) || training.tracksRanges {
       try add(row: row, .biases, 4 * outputs)
     }
-    if training.tracksRanges { try add(row: row, .weightScales, 8 * node.scaleCount) }
+    if update.contains(.scales) { try add(row: row, .scaleVelocities, 4 * node.scaleCount) }
+    if update.contains(.scales) || training.tracksRanges {
+      try add(row: row, .weightScales, 8 * node.scaleCount)
+    }
   }
 
   // MARK: Tensors
@@ -111,6 +123,10 @@ struct BufferList {
   private func lastBackwardRead(_ tensor: Int) -> Int? {
     guard let training = request.training else { return nil }
     var last: Int?
+    // The gradient of a gain is read off the node's own output.
+    if tensor > 0, path[tensor], training.update(ofNode: tensor - 1).contains(.scales) {
+      last = backwardTime(tensor - 1)
+    }
     for index in 0..<nodeCount {
       let node = network.node(index)
       guard node.firstInput == tensor || node.secondInput == tensor else { continue }
@@ -118,7 +134,10 @@ struct BufferList {
       let reads: Bool
       switch node.operation {
       case .convolution, .fullyConnected:
-        reads = training.update(ofNode: index).contains(.weights)
+        // Of selected channels the forward pass keeps a copy.
+        reads =
+          training.update(ofNode: index).contains(.weights)
+          && training.selection(ofNode: index) == nil
       case .maxPooling, .table: reads = path[tensor]
       case .multiply:
         // Each input's gradient reads the other input.
@@ -136,7 +155,7 @@ struct BufferList {
 
   private mutating func addWorkspaces(_ index: Int) throws(MemoryPlanError) {
     let node = network.node(index)
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     try add(row: index + 1, .forwardWorkspace, tiling.forwardByteCount, from: index, to: index)
     guard let training = request.training else { return }
     let update = training.update(ofNode: index)

@@ -1,4 +1,4 @@
-import Kernels
+package import Kernels
 public import Tensors
 
 /// Which parameters of a node training changes: one byte per node of a recipe (Formats/recipe.md).
@@ -7,6 +7,8 @@ public struct UpdateSet: OptionSet, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
   public static var weights: UpdateSet { UpdateSet(rawValue: 1) }
   public static var biases: UpdateSet { UpdateSet(rawValue: 2) }
+  /// The gain of the layer, or of each channel (SPEC 8.11).
+  public static var scales: UpdateSet { UpdateSet(rawValue: 4) }
 }
 
 /// What a session is to do; with the network it determines the memory to the byte.
@@ -25,8 +27,12 @@ public struct SessionRequest {
 
   /// What training needs to keep.
   public struct TrainingNeeds {
-    /// One update set per node, every 8 bytes, as in a recipe.
+    /// The node entries of a recipe, 8 bytes each: update set, selection rule, channels.
     public let updates: View<UInt8>
+    /// u16 channel numbers of the nodes whose selection is listed, one list after another.
+    public let channelLists: View<UInt8>?
+    /// For channels chosen at random.
+    public let seed: UInt64
     public let hasMasters: Bool
     public let hasMomentum: Bool
     public let tracksRanges: Bool
@@ -34,10 +40,12 @@ public struct SessionRequest {
     public let needsNorms: Bool
 
     public init(
-      updates: View<UInt8>, hasMasters: Bool, hasMomentum: Bool, tracksRanges: Bool,
-      needsNorms: Bool
+      updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
+      hasMomentum: Bool, tracksRanges: Bool, needsNorms: Bool
     ) {
       self.updates = updates
+      self.channelLists = channelLists
+      self.seed = seed
       self.hasMasters = hasMasters
       self.hasMomentum = hasMomentum
       self.tracksRanges = tracksRanges
@@ -45,6 +53,33 @@ public struct SessionRequest {
     }
 
     public func update(ofNode index: Int) -> UpdateSet { UpdateSet(rawValue: updates[8 &* index]) }
+
+    /// Which channels' weights change; `nil` for all.
+    public func selection(ofNode index: Int) -> ChannelSelection? {
+      guard let rule = ChannelSelection.Rule(rawValue: updates[8 &* index &+ 1]) else { return nil }
+      let count = Int(updates[8 &* index &+ 2]) | Int(updates[8 &* index &+ 3]) &<< 8
+      return ChannelSelection(rule: rule, count: count)
+    }
+
+    /// The listed channels of a node, u16 each.
+    func channelList(ofNode index: Int) -> View<UInt8> {
+      var first = 0
+      for node in 0..<index {
+        if let selection = selection(ofNode: node), selection.rule == .listed {
+          first += 2 * selection.count
+        }
+      }
+      guard let channelLists, let selection = selection(ofNode: index) else {
+        preconditionFailure("a validated recipe lists the channels it selects")
+      }
+      return channelLists.slice(first, 2 * selection.count)
+    }
+
+    /// A weighted node's operation on the channels whose weights change: its weights are the tensor that
+    /// masters, velocities and gradients have.
+    package func trainedShape(ofNode index: Int, _ shape: Convolution) -> Convolution {
+      selection(ofNode: index).map { shape.selecting($0.count) } ?? shape
+    }
   }
 
   public init(samples: Int, isCompact: Bool = false, training: TrainingNeeds? = nil) {
@@ -58,7 +93,7 @@ public struct SessionRequest {
 /// i and its output.
 public enum BufferPurpose: Int, Sendable, CaseIterable {
   case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
-  case biasVelocities, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
+  case biasVelocities, scaleVelocities, selectedChannels, selectedInput, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
   case backwardWorkspace, sessionTable
 }
 

@@ -108,10 +108,15 @@ public struct Network {
       of: Int32.self)
   }
 
+  /// A weighted node's Scales as the file holds them: mantissa, exponent, for each.
+  package func weightScales(of node: Node) -> View<Int32> {
+    view(sections.scales + 8 * node.firstScale, 2 * node.scaleCount, of: Int32.self)
+  }
+
   /// Weight Scale number `channel` of a weighted node.
   public func weightScale(of node: Node, _ channel: Int) -> Scale {
-    let pair = view(sections.scales + 8 * (node.firstScale + channel), 2, of: Int32.self)
-    return storedScale(pair[0], pair[1])
+    let pairs = weightScales(of: node)
+    return storedScale(pairs[2 * channel], pairs[2 * channel + 1])
   }
 
   /// The 256 values and 256 slopes (Q12) of a table node.

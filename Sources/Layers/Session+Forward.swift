@@ -25,6 +25,7 @@ extension Session {
         if let histogram { observe(index, node, accumulators, into: histogram) }
         placeTile(index, node, accumulators, sample: sample, first: first, count: count)
       }
+      keepSelectedInput(index, node, shape, samples: samples)
     case .maxPooling(let pooling):
       for sample in 0..<samples {
         pooling.max(
@@ -128,7 +129,7 @@ extension Session {
     _ index: Int, _ node: Node, _ shape: Convolution, samples: Int,
     _ body: (_ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int) -> Void
   ) {
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .forwardWorkspace)
     let patches = arena.view(
       max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
@@ -168,6 +169,18 @@ extension Session {
         row = rows.upperBound
       }
     }
+  }
+
+  /// Copies the selected channels of the input, which the weight gradient will read (SPEC 8.11).
+  private func keepSelectedInput(
+    _ index: Int, _ node: Node, _ shape: Convolution, samples: Int
+  ) {
+    guard let selection = weightSelection(index, shape), let kept = selectedInput(index, shape)
+    else { return }
+    let count = samples &* shape.input.positions
+    gatherChannels(
+      activation(node.firstInput), positions: count, stride: shape.input.channels,
+      selection.channels, into: kept)
   }
 
   /// A matrix of weights, packed into the arena if the tiling has room for that.

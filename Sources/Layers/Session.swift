@@ -57,18 +57,25 @@ public struct Session {
         biases.copy(from: network.biases(of: node))
       }
       if let scales = owned(index, .weightScales, 2 * node.scaleCount, Int32.self) {
-        for channel in 0..<node.scaleCount {
-          let scale = network.weightScale(of: node, channel)
-          scales[2 * channel] = scale.mantissa
-          scales[2 * channel + 1] = scale.exponent
-        }
+        scales.bytes.copy(from: network.weightScales(of: node).bytes)
+      }
+      if let selection = request.training?.selection(ofNode: index),
+        let training = request.training, let channels = selectedChannels(index)
+      {
+        ChannelChoice(network: network, training: training, index: index, shape: shape)
+          .choose(selection, into: channels)
       }
       if let masters = self.masters(index) {
         let weights = self.weights(index, node)
-        for element in 0..<masters.count { masters[element] = Int32(weights[element]) &<< 16 }
+        if let selection = weightSelection(index, shape) {
+          selection.load(masters: masters, from: weights)
+        } else {
+          for element in 0..<masters.count { masters[element] = Int32(weights[element]) &<< 16 }
+        }
       }
       weightVelocities(index)?.fill(0)
       biasVelocities(index)?.fill(0)
+      scaleVelocities(index)?.fill(0)
     }
     for tensor in 0..<network.tensorCount { histogram(tensor)?.fill(0) }
     refreshAll()
@@ -84,8 +91,31 @@ public struct Session {
     return offset < 0 ? nil : arena.view(offset, count, of: type)
   }
 
-  private func weightCount(_ index: Int) -> Int {
-    network.node(index).operation.weighted?.weightCount ?? 0
+  /// Number of weights that training changes.
+  private func trainedWeightCount(_ index: Int) -> Int {
+    network.node(index).operation.weighted.map { trainedShape(index, $0).weightCount } ?? 0
+  }
+
+  /// A weighted node's operation on the channels whose weights change (SPEC 8.11).
+  package func trainedShape(_ index: Int, _ shape: Convolution) -> Convolution {
+    request.training?.trainedShape(ofNode: index, shape) ?? shape
+  }
+
+  private func selectedChannels(_ index: Int) -> View<Int32>? {
+    guard let selection = request.training?.selection(ofNode: index) else { return nil }
+    return owned(index, .selectedChannels, selection.count, Int32.self)
+  }
+
+  /// The channels whose weights change; `nil` for all.
+  package func weightSelection(_ index: Int, _ shape: Convolution) -> WeightSelection? {
+    selectedChannels(index).map { WeightSelection($0, of: shape) }
+  }
+
+  /// int8 [samples, positions, m]: the selected channels of a node's input, from the node's forward to
+  /// its backward pass.
+  package func selectedInput(_ index: Int, _ shape: Convolution) -> View<Int8>? {
+    owned(
+      index, .selectedInput, request.samples * trainedShape(index, shape).input.count, Int8.self)
   }
 
   /// Current weights: the session's own where they are trained, the model's elsewhere.
@@ -98,23 +128,40 @@ public struct Session {
     owned(index, .biases, node.output.channels, Int32.self) ?? network.biases(of: node)
   }
 
+  /// Mantissa and exponent of each of a weighted node's Scales.
+  package func weightScales(_ index: Int, _ node: Node) -> View<Int32> {
+    owned(index, .weightScales, 2 * node.scaleCount, Int32.self) ?? network.weightScales(of: node)
+  }
+
   package func weightScale(_ index: Int, _ node: Node, _ channel: Int) -> Scale {
-    guard let scales = owned(index, .weightScales, 2 * node.scaleCount, Int32.self) else {
-      return network.weightScale(of: node, channel)
-    }
+    let scales = weightScales(index, node)
     return storedScale(scales[2 * channel], scales[2 * channel + 1])
   }
 
+  /// - Precondition: the plan owns the node's weight Scales.
+  package func setWeightScale(_ index: Int, _ node: Node, _ channel: Int, _ scale: Scale) {
+    guard let scales = owned(index, .weightScales, 2 * node.scaleCount, Int32.self) else {
+      preconditionFailure("a plan owns the weight Scales that change")
+    }
+    scales[2 * channel] = scale.mantissa
+    scales[2 * channel + 1] = scale.exponent
+  }
+
   package func masters(_ index: Int) -> View<Int32>? {
-    owned(index, .masters, weightCount(index), Int32.self)
+    owned(index, .masters, trainedWeightCount(index), Int32.self)
   }
 
   package func weightVelocities(_ index: Int) -> View<Int32>? {
-    owned(index, .weightVelocities, weightCount(index), Int32.self)
+    owned(index, .weightVelocities, trainedWeightCount(index), Int32.self)
   }
 
   package func biasVelocities(_ index: Int) -> View<Int32>? {
     owned(index, .biasVelocities, network.shape(ofTensor: index + 1).channels, Int32.self)
+  }
+
+  /// Velocities of the logarithms of a node's weight Scales, Q30 (SPEC 8.11).
+  package func scaleVelocities(_ index: Int) -> View<Int32>? {
+    owned(index, .scaleVelocities, network.node(index).scaleCount, Int32.self)
   }
 
   /// 33 counts of a tracked tensor (SPEC 8.9).

@@ -6,6 +6,9 @@ import Tensors
 package struct Tiling {
   private let node: Node
   private let shape: Convolution?
+  /// The operation on the channels whose weights change (SPEC 8.11).
+  private let trained: Convolution?
+  private let selectsChannels: Bool
   private let samples: Int
   /// Output rows of one forward tile, and of one step of a weight gradient.
   package let outputRows: Int
@@ -23,12 +26,14 @@ package struct Tiling {
   /// size and the pass that rounds them.
   package let keepsGradient: Bool
 
-  package init(_ node: Node, _ request: SessionRequest) {
+  package init(_ index: Int, _ node: Node, _ request: SessionRequest) {
     self.node = node
     samples = request.samples
     shape = node.operation.weighted
+    selectsChannels = request.training?.selection(ofNode: index) != nil
+    trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
     let isCompact = request.isCompact
-    guard let shape else {
+    guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
       packsWeights = false
@@ -50,7 +55,7 @@ package struct Tiling {
       ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
       : shape.input.height
     blockChannels =
-      isCompact ? 1 : shape.isDepthwise ? shape.output.channels : shape.outputsPerGroup
+      isCompact ? 1 : trained.isDepthwise ? trained.output.channels : trained.outputsPerGroup
     keepsGradient = !isCompact
   }
 
@@ -109,16 +114,24 @@ package struct Tiling {
       ? samples * shape.input.count : inputRows * shape.input.width * shape.input.channels
   }
 
-  // MARK: Backward, parameter gradients: bias gradient, weight gradient block, workspace
+  // MARK: Backward, parameter gradients: bias gradient, weight gradient block, a depthwise convolution's
+  // selected gradient, workspace
 
   package var biasGradient: Int { 0 }
   package var weightGradient: Int { Arena.aligned(4 * node.output.channels) }
+  package var selectedGradient: Int {
+    weightGradient + (trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
+  }
+  package var selectedGradientByteCount: Int {
+    guard let shape, let trained, shape.isDepthwise && selectsChannels else { return 0 }
+    return trained.output.count
+  }
   package var weightGradientWorkspace: Int {
-    weightGradient + (shape.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
+    selectedGradient + Arena.aligned(selectedGradientByteCount)
   }
 
   package var weightGradientWorkspaceByteCount: Int {
-    shape.map {
+    trained.map {
       $0.weightGradientWorkspace(
         channels: blockChannels,
         positions: joinedGradientSamples * outputRows * $0.output.width)
@@ -141,7 +154,7 @@ package struct Tiling {
         byteCount,
         weightGradientWorkspace
           + weightGradientWorkspaceByteCount)
-    } else if update.contains(.biases) {
+    } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)
     }
     return byteCount

@@ -1,7 +1,7 @@
 import Bytes
 
 /// Whether the bytes are well-formed UTF-8 (RFC 3629): no overlong forms, surrogates or values above U+10FFFF.
-func isUTF8(_ bytes: RawSpan) -> Bool {
+package func isUTF8(_ bytes: RawSpan) -> Bool {
   var index = 0
   while index < bytes.byteCount {
     let lead = bytes.u8(at: index)

@@ -24,6 +24,7 @@ struct Backward {
     let weights: Scale
     let biases: Scale
     let head: Scale
+    let scales: Scale
     let microBatches: UInt32
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
@@ -249,7 +250,7 @@ struct Backward {
   private func weightedInputGradient(
     _ index: Int, _ node: Node, _ shape: Convolution, tensor: Int, _ scale: Scale
   ) {
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .backwardWorkspace)
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
@@ -260,7 +261,7 @@ struct Backward {
     var g = gradient(index + 1)
     var weightScale = session.weightScale(index, node, 0)
     if node.scalesPerChannel {
-      let fold = ChannelFold(session, index, node)
+      let fold = ChannelFold(node, session.weightScales(index, node))
       weightScale = fold.largest
       g = self.fold(index, node, fold, workspace: workspace, tiling)
     }
@@ -306,7 +307,8 @@ struct Backward {
     guard !update.isEmpty, let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
-    let tiling = Tiling(node, request)
+    let tiling = Tiling(index, node, request)
+    if update.contains(.scales) { updateScales(index, node, scale, tiling) }
     let db = biasGradient(index, node, shape, tiling)
     if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
     if update.contains(.biases) { updateBiases(index, node, scale, db) }
@@ -334,7 +336,9 @@ struct Backward {
   ) {
     let rate = rates.rate(isHead: isHead(index), .weights)
     let inputScale = table.scale(node.firstInput)
-    let isOneBlock = tiling.blockChannels == node.output.channels
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    let isOneBlock = tiling.blockChannels == trained.output.channels
     let needsNorm = recipe.trustRatio != .zero || recipe.normClip != .zero
     var limits = StepLimits()
     if needsNorm {
@@ -342,7 +346,7 @@ struct Backward {
       forEachBlock(index, node, shape, db, tiling) { block, _ in squares.add(block) }
       if squares.isZero { return }
       limits = stepLimits(
-        index, node, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
+        index, node, shape, norm: inputScale * scale * squares.scale.squareRoot(), rate: rate)
     }
     let target = session.weightVelocities(index) ?? session.masters(index)
     guard let target else { preconditionFailure("a plan has masters or velocities") }
@@ -350,19 +354,19 @@ struct Backward {
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
     forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
-      block, firstChannel in
+      block, firstRow in
       var row = 0
-      while row < block.count / shape.depth {
-        let o = firstChannel + row
+      while row < block.count / trained.depth {
+        let o = selection?.outputChannel(firstRow + row) ?? firstRow + row
         // Per layer one multiplier serves the block.
-        let rows = node.scalesPerChannel ? 1 : block.count / shape.depth
+        let rows = node.scalesPerChannel ? 1 : block.count / trained.depth
         let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
         let unit = (rate * inputScale * scale / weightScale).multiplied(byPowerOfTwo: 16)
         let multiplier = limits.applied(to: unit).multiplier
-        let first = o * shape.depth
-        let count = rows * shape.depth
+        let first = (firstRow + row) * trained.depth
+        let count = rows * trained.depth
         clipped += contribute(
-          block.slice(row * shape.depth, count), multiplier, lanes, first: first,
+          block.slice(row * trained.depth, count), multiplier, lanes, first: first,
           limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
         row += rows
       }
@@ -385,7 +389,9 @@ struct Backward {
   }
 
   /// The limits that bind for a gradient of norm ν (SPEC 8.6).
-  private func stepLimits(_ index: Int, _ node: Node, norm: Scale, rate: Scale) -> StepLimits {
+  private func stepLimits(
+    _ index: Int, _ node: Node, _ shape: Convolution, norm: Scale, rate: Scale
+  ) -> StepLimits {
     var limits = StepLimits()
     var norm = norm
     let clip = recipe.normClip
@@ -395,7 +401,7 @@ struct Backward {
     }
     let trust = recipe.trustRatio
     guard trust != .zero else { return limits }
-    let weights = weightNorm(index, node)
+    let weights = weightNorm(index, node, shape)
     guard weights != .zero else { return limits }
     let step = rate * norm
     let limit = trust * weights / Scale(UInt64(rates.microBatches))
@@ -403,31 +409,40 @@ struct Backward {
     return limits
   }
 
-  /// ‖W‖ in real units (SPEC 8.6).
-  private func weightNorm(_ index: Int, _ node: Node) -> Scale {
+  /// ‖W‖ in real units (SPEC 8.6), of the weights that change.
+  private func weightNorm(_ index: Int, _ node: Node, _ shape: Convolution) -> Scale {
     let weights = session.weights(index, node)
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    func squares(_ first: Int, _ count: Int) -> UInt64 {
+      selection?.sumOfSquares(weights, in: first..<first + count)
+        ?? sumOfSquares(weights.slice(first, count))
+    }
     guard node.scalesPerChannel else {
-      return session.weightScale(index, node, 0) * Scale(sumOfSquares(weights)).squareRoot()
+      let norm = Scale(squares(0, trained.weightCount)).squareRoot()
+      return session.weightScale(index, node, 0) * norm
     }
-    let fold = ChannelFold(session, index, node)
-    let depth = weights.count / node.output.channels
-    var squares = SquareSum()
-    for o in 0..<node.output.channels {
-      let ratio = UInt64(truncatingIfNeeded: fold.ratio(o))
-      squares.add(ratio * ratio * sumOfSquares(weights.slice(o * depth, depth)))
+    let fold = ChannelFold(node, session.weightScales(index, node))
+    var sum = SquareSum()
+    for row in 0..<trained.output.channels {
+      let ratio = fold.squaredRatio(selection?.outputChannel(row) ?? row)
+      sum.add(ratio * squares(row * trained.depth, trained.depth))
     }
-    return (fold.largest * squares.scale.squareRoot()).multiplied(byPowerOfTwo: -15)
+    return (fold.largest * sum.scale.squareRoot()).multiplied(byPowerOfTwo: -15)
   }
 
   /// Computes dw block by block (SPEC 6.1), over all samples, with the zero-point term.
   /// - Parameter isComputed: the one block is still in the workspace from the pass before.
   func forEachBlock(
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
-    isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstChannel: Int) -> Void
+    isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstRow: Int) -> Void
   ) {
     let workspace = table.offset(index + 1, .backwardWorkspace)
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
     let area = session.arena.view(
-      workspace + tiling.weightGradient, tiling.blockChannels * shape.depth, of: Int32.self)
+      workspace + tiling.weightGradient, tiling.blockChannels * trained.depth, of: Int32.self)
     if isComputed {
       body(area, 0)
       return
@@ -438,36 +453,51 @@ struct Backward {
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
-    while channel < node.output.channels {
+    while channel < trained.output.channels {
       let channels = channel..<channel + tiling.blockChannels
       area.fill(0)
       if tiling.joinedGradientSamples > 1 {
-        shape.weightGradient(
-          patches: session.activation(node.firstInput), gradient(index + 1),
-          positions: samples * shape.output.positions, firstPosition: 0, channels: channels,
-          workspace: scratch, into: area)
+        trained.weightGradient(
+          patches: inputs, gradient(index + 1), positions: samples * shape.output.positions,
+          firstPosition: 0, channels: channels, workspace: scratch, into: area)
       }
       for sample in 0..<(tiling.joinedGradientSamples > 1 ? 0 : samples) {
-        let x = session.activation(node.firstInput, sample: sample)
-        let g = gradient(index + 1, sample: sample)
+        let x = inputs.slice(sample * trained.input.count, trained.input.count)
+        let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
         var row = 0
         while row < shape.output.height {
           let rows = row..<min(row + tiling.outputRows, shape.output.height)
-          shape.weightGradient(
+          trained.weightGradient(
             x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
           row = rows.upperBound
         }
       }
       if zeroPoint != 0 {
-        for o in channels {
-          let correction = zeroPoint &* db[o]
-          let start = (o - channel) * shape.depth
-          for k in 0..<shape.depth { area[start &+ k] &-= correction }
+        for row in channels {
+          let correction = zeroPoint &* db[selection?.outputChannel(row) ?? row]
+          let start = (row - channel) * trained.depth
+          for k in 0..<trained.depth { area[start &+ k] &-= correction }
         }
       }
       body(area, channel)
       channel = channels.upperBound
     }
+  }
+
+  /// The gradient that a sample's weight gradient reads: of a depthwise convolution only the selected
+  /// channels' (SPEC 8.11).
+  private func selectedGradient(
+    _ index: Int, _ shape: Convolution, _ selection: WeightSelection?, _ workspace: Int,
+    _ tiling: Tiling, sample: Int
+  ) -> View<Int8> {
+    let g = gradient(index + 1, sample: sample)
+    guard let selection, shape.isDepthwise else { return g }
+    let selected = session.arena.view(
+      workspace + tiling.selectedGradient, tiling.selectedGradientByteCount, of: Int8.self)
+    gatherChannels(
+      g, positions: shape.output.positions, stride: shape.output.channels, selection.channels,
+      into: selected)
+    return selected
   }
 
   private func updateBiases(_ index: Int, _ node: Node, _ scale: Scale, _ db: View<Int32>) {
@@ -500,32 +530,5 @@ struct Backward {
         limit: Int32(truncatingIfNeeded: limit), subtracting: false,
         into: velocities.slice(o, 1))
     }
-  }
-}
-
-/// Per-channel weight Scales beside the largest of them (SPEC 6.1).
-struct ChannelFold {
-  private let session: Session
-  private let index: Int
-  private let node: Node
-  /// S_M.
-  let largest: Scale
-
-  init(_ session: Session, _ index: Int, _ node: Node) {
-    self.session = session
-    self.index = index
-    self.node = node
-    var largest = Scale.zero
-    for o in 0..<node.scaleCount {
-      let scale = session.weightScale(index, node, o)
-      if largest < scale { largest = scale }
-    }
-    self.largest = largest
-  }
-
-  /// ρ_o in Q15, at most 2¹⁵.
-  func ratio(_ channel: Int) -> Int32 {
-    let ratio = session.weightScale(index, node, channel) / largest
-    return Int32(truncatingIfNeeded: ratio.roundedToInteger(fractionBits: 15))
   }
 }

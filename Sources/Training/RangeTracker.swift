@@ -116,7 +116,7 @@ struct RangeTracker {
       }
     }
     if isRegular {
-      for index in 0..<network.nodeCount where recipe.update(ofNode: index).contains(.weights) {
+      for index in 0..<network.nodeCount where tracksWeights(index) {
         if let change = weightChange(index, step), apply(change) {
           table.setHistory(index + 1, .weightChange, Int32(bitPattern: u))
           onChange(change)
@@ -124,6 +124,11 @@ struct RangeTracker {
       }
     }
     for tensor in 1..<network.tensorCount { session.histogram(tensor)?.fill(0) }
+  }
+
+  /// The weights that a channel selection leaves alone could not follow a change.
+  private func tracksWeights(_ index: Int) -> Bool {
+    recipe.update(ofNode: index).contains(.weights) && recipe.selection(ofNode: index) == nil
   }
 
   /// What one tensor's counts ask for. Counts do not depend on other changes of the same decision.

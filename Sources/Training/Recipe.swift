@@ -1,4 +1,5 @@
 public import FixedPoint
+import Kernels
 public import Layers
 public import Tensors
 
@@ -90,6 +91,8 @@ public struct Recipe {
   public var factorCount: Int { Int(truncatingIfNeeded: u32(108)) }
   /// ⌈B/β⌉.
   public var largestMicroBatchCount: UInt32 { (batch - 1) / microBatch + 1 }
+  /// ⌊2³⁰ / ⌈B/β⌉⌋: keeps the sum of a step's contributions to a gain below 2³⁰ (SPEC 8.11).
+  public var largestGainContribution: Int32 { (1 << 30) / Int32(largestMicroBatchCount) }
   /// c_max: keeps the sum of a step's bias contributions below 2³⁰ (SPEC 8.6).
   public var largestBiasContribution: Int32 {
     Int32(truncatingIfNeeded: min(1 << 23, (1 << 30) / largestMicroBatchCount))
@@ -111,12 +114,14 @@ public struct Recipe {
     UpdateSet(rawValue: updates[Recipe.nodeByteCount * index])
   }
 
+  /// Which channels' weights of a node change; `nil` for all (SPEC 8.11).
+  public func selection(ofNode index: Int) -> ChannelSelection? { needs.selection(ofNode: index) }
+
   // MARK: Extension blocks
 
   /// Kinds of extension blocks (Formats/recipe.md).
-  /// Version 1 of the arithmetic defines none, so a recipe with a block is refused.
   public enum Block: UInt32, Sendable {
-    case reserved = 0
+    case channelLists = 3
   }
 
   private var firstBlock: Int {
@@ -137,8 +142,9 @@ public struct Recipe {
   /// Memory that training by this recipe needs.
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
-      updates: updates, hasMasters: weights == .masters, hasMomentum: momentum > 0,
-      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero)
+      updates: updates, channelLists: block(.channelLists), seed: seed,
+      hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
+      needsNorms: trustRatio != .zero || normClip != .zero)
   }
 
   // MARK: Validation
@@ -184,6 +190,7 @@ public struct Recipe {
     }
     try checkNodes(network)
     try checkBlocks()
+    try checkChannelLists(network)
   }
 
   /// Blocks ascend by kind, are padded with zeros to 4 bytes, and end the recipe.
@@ -210,12 +217,55 @@ public struct Recipe {
     var updatesSomething = false
     for index in 0..<nodeCount {
       let offset = first + Recipe.nodeByteCount * index
-      let isWeighted = network.node(index).operation.weighted != nil
-      try check(bytes[offset] <= (isWeighted ? 3 : 0), offset)
-      for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
+      let node = network.node(index)
+      var legal: UpdateSet = node.operation.weighted == nil ? [] : [.weights, .biases]
+      // Raw logits have no Scale but S_x·S_w, which only scales the loss.
+      if !legal.isEmpty && !node.hasAccumulators { legal.insert(.scales) }
+      try check(legal.contains(UpdateSet(rawValue: bytes[offset])), offset)
+      try checkSelection(node, at: offset)
       updatesSomething = updatesSomething || bytes[offset] != 0
     }
     try check(updatesSomething || epochs == 0, first)
+  }
+
+  /// Rule and number of selected channels (SPEC 8.11).
+  private func checkSelection(_ node: Node, at offset: Int) throws(RecipeError) {
+    try check(u32(offset + 4) == 0, offset + 4)
+    let count = Int(truncatingIfNeeded: u16(offset + 2))
+    if bytes[offset + 1] == 0 {
+      try check(count == 0, offset + 2)
+      return
+    }
+    try check(ChannelSelection.Rule(rawValue: bytes[offset + 1]) != nil, offset + 1)
+    try check(UpdateSet(rawValue: bytes[offset]).contains(.weights), offset + 1)
+    guard let channels = node.operation.weighted?.selectableChannelCount else {
+      throw RecipeError(.badField, offset + 1)
+    }
+    try check(count >= 1 && count <= channels, offset + 2)
+  }
+
+  /// The lists of the nodes whose channels are listed: as long as they say, ascending, of channels that
+  /// exist.
+  private func checkChannelLists(_ network: Network) throws(RecipeError) {
+    let lists = block(.channelLists)
+    // The block is the last thing that can be wrong; its place stands for all of it.
+    let place = firstBlock
+    var first = 0
+    for index in 0..<nodeCount {
+      guard let selection = self.selection(ofNode: index), selection.rule == .listed else { continue }
+      let channels = network.node(index).operation.weighted?.selectableChannelCount ?? 0
+      guard let lists, lists.count >= first + 2 * selection.count else {
+        throw RecipeError(.badField, place)
+      }
+      var last = -1
+      for j in 0..<selection.count {
+        let channel = Int(lists[first + 2 * j]) | Int(lists[first + 2 * j + 1]) << 8
+        try check(channel > last && channel < channels, place)
+        last = channel
+      }
+      first += 2 * selection.count
+    }
+    try check(first == lists?.count ?? 0 && (first > 0 || lists == nil), place)
   }
 
   private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {

@@ -21,6 +21,7 @@ extension Trainer {
         hash.update(view: session.biases(index, node))
         hash.update(optional: session.biasVelocities(index))
       }
+      hash.update(optional: session.scaleVelocities(index))
     }
     for index in 0..<network.nodeCount {
       let node = network.node(index)

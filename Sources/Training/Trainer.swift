@@ -89,7 +89,8 @@ public struct Trainer {
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
     let rates = Backward.Rates(
       weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), microBatches: microBatches)
+      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
+      microBatches: microBatches)
     var result = StepResult()
     result.step = step
     result.samples = count
@@ -139,7 +140,7 @@ public struct Trainer {
       let (loss, isCorrect) = Trainer.loss(
         session, recipe.loss, samples, sample, slot: slot,
         gradient: gradient.slice(slot * outputs, outputs))
-      result.loss += loss
+      result.loss = saturatingSum(result.loss, loss)
       if isCorrect { result.correct += 1 }
     }
     Backward(
@@ -210,7 +211,7 @@ public struct Trainer {
       for slot in 0..<count {
         let (value, isCorrect) = Trainer.loss(
           session, loss, samples, first + slot, slot: slot, gradient: nil)
-        result.loss += value
+        result.loss = saturatingSum(result.loss, value)
         if isCorrect { result.correct += 1 }
         onSample(first + slot, argmax(session.logits(sample: slot)))
       }
@@ -229,6 +230,7 @@ extension Trainer {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       session.biasVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
+      session.scaleVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
       guard recipe.weightDecay != .zero, recipe.update(ofNode: index).contains(.weights) else {
         continue
       }
@@ -239,17 +241,23 @@ extension Trainer {
 
   private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
     let node = session.network.node(index)
+    guard let shape = node.operation.weighted else { return }
     let masters = session.masters(index)
     let velocities = session.weightVelocities(index)
     let weights = session.weights(index, node)
-    for element in 0..<weights.count {
-      let value = masters.map { $0[element] } ?? Int32(weights[element]) << 16
+    func decay(_ element: Int, _ weight: Int) {
+      let value = masters.map { $0[element] } ?? Int32(weights[weight]) << 16
       let change = multiplier.requantize(value)
       if let velocities {
         velocities[element] &+= change
       } else {
         masters?[element] = value &- change
       }
+    }
+    if let selection = session.weightSelection(index, shape) {
+      selection.forEach(in: 0..<session.trainedShape(index, shape).weightCount, decay)
+    } else {
+      for element in 0..<weights.count { decay(element, element) }
     }
   }
 
@@ -269,23 +277,33 @@ extension Trainer {
         // Without momentum nothing of a step outlives it, not even in the state root.
         if recipe.momentum == 0 { velocities.fill(0) }
       }
+      session.scaleVelocities(index).map { applyScales(index, node, $0) }
       session.refresh(index)
     }
   }
 
   private func applyWeights(_ index: Int, _ node: Node, _ microBatches: UInt32) {
+    guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let velocities = session.weightVelocities(index)
     if let masters = session.masters(index) {
       if let velocities {
         subtract(velocities: velocities, from: masters, limit: UpdateLimit.master)
       }
-      Kernels.refresh(masters: masters, into: weights)
+      if let selection = session.weightSelection(index, shape) {
+        selection.refresh(masters: masters, into: weights)
+      } else {
+        Kernels.refresh(masters: masters, into: weights)
+      }
     } else if let velocities {
       let lanes = key.stream(
         .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: step,
         query: microBatches)
-      subtractStochastically(velocities: velocities, from: weights, lanes)
+      if let selection = session.weightSelection(index, shape) {
+        selection.subtractStochastically(velocities: velocities, from: weights, lanes)
+      } else {
+        Kernels.subtractStochastically(velocities: velocities, from: weights, lanes)
+      }
       if recipe.momentum == 0 { velocities.fill(0) }
     }
   }

@@ -12,7 +12,8 @@ extension KernelCase {
     // Training, so that outputs above an updated node get their masks.
     let updates = AlignedMemory(
       (0..<nodes).flatMap { node -> [UInt8] in
-        [model.network.node(node).operation.weighted == nil ? 0 : 3] + [UInt8](repeating: 0, count: 7)
+        [model.network.node(node).operation.weighted == nil ? 0 : 3]
+          + [UInt8](repeating: 0, count: 7)
       })
     let training = SessionRequest.TrainingNeeds(
       updates: updates.view(of: UInt8.self), hasMasters: true, hasMomentum: false,

@@ -42,7 +42,9 @@ extension Golden {
   ]
 
   private static func checkCrossEntropy(_ block: VectorBlock) throws {
-    let count = block.has("classes") ? try block.number("classes") : try block.numbers("logits", Int.self).count
+    let count =
+      block.has("classes")
+      ? try block.number("classes") : try block.numbers("logits", Int.self).count
     let logits: [Int32] = try block.elements("logits", count)
     let label: Int = try block.number("label")
     let loss = SoftmaxCrossEntropy(logitScale: try block.scale("scale"))

@@ -5,7 +5,8 @@ import TallyTestSupport
 import Testing
 
 @Suite("Golden models and what they answer (SPEC 5, 6, 9.2)") struct ModelVectors {
-  @Test("a model is read, and written back as the same bytes", arguments: VectorFolder.files("models"))
+  @Test(
+    "a model is read, and written back as the same bytes", arguments: VectorFolder.files("models"))
   func model(path: String) throws {
     let bytes = try VectorFolder.bytes(path)
     let model = try LoadedModel(bytes)
@@ -82,7 +83,7 @@ extension Golden {
 
 extension Network {
   /// For each element of a sample in height, width, channel order: where it stands in the data.
-  fileprivate var inputOrder: [Int] {
+  var inputOrder: [Int] {
     let shape = inputShape
     guard readsChannelsFirst else { return Array(0..<shape.count) }
     return (0..<shape.positions).flatMap { position in

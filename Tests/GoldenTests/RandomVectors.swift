@@ -105,7 +105,8 @@ extension Golden {
           "\(block), samples of step \(step)")
         let factor = recipe.rateFactor(step: step, of: planned, epoch: epoch)
         expectEqual(
-          factor, try block.number("expect step \(step) factor"), "\(block), factor of step \(step)")
+          factor, try block.number("expect step \(step) factor"), "\(block), factor of step \(step)"
+        )
         try block.expect("step \(step) rate", recipe.rate(.weights, factor: factor))
       }
     }

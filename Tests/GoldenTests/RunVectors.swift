@@ -29,14 +29,11 @@ import Testing
   func bytes(name: String) throws {
     let golden = try GoldenRun(name)
     #expect(golden.samples.digest.hexadecimal == (try golden.text("data digest")))
-    let run = try TrainingRun(
-      golden.model, recipe: golden.recipe, samples: golden.samples, validation: golden.validation)
-    var writer = JournalWriter(MemorySink())
-    run.finish(&writer)
-    let isSame = writer.sink.bytes == golden.journal
-    #expect(isSame, "\(golden.difference(writer.sink.bytes))")
-    #expect(hexadecimalDigest(writer.sink.bytes) == (try golden.text("journal sha256")))
-    let isSameModel = run.modelBytes == (try VectorFolder.bytes(name + "-trained.tally"))
+    let (journal, trained) = try golden.train()
+    let isSame = journal == golden.journal
+    #expect(isSame, "\(golden.difference(journal))")
+    #expect(hexadecimalDigest(journal) == (try golden.text("journal sha256")))
+    let isSameModel = trained == (try golden.trained())
     #expect(isSameModel, "\(name): the trained models differ")
   }
 
@@ -105,6 +102,7 @@ import Testing
 /// The files of a golden run.
 struct GoldenRun {
   let name: String
+  private let folder: URL
   let block: VectorBlock
   let model: LoadedModel
   let recipe: [UInt8]
@@ -112,18 +110,36 @@ struct GoldenRun {
   let validation: PreparedSamples?
   let journal: [UInt8]
 
-  init(_ name: String) throws {
+  /// - Parameter folder: where the files `NAME.*` are; Formats/vectors unless said.
+  init(_ name: String, in folder: URL = VectorFolder.url("")) throws {
     self.name = name
-    let file = try VectorFile(name + ".txt")
+    self.folder = folder
+    func url(_ suffix: String) -> URL { folder.appending(path: name + suffix) }
+    func contents(_ suffix: String) throws -> [UInt8] { Array(try Data(contentsOf: url(suffix))) }
+    let text = String(decoding: try contents(".txt"), as: UTF8.self)
+    let file = try VectorFile(name + ".txt", text: text)
     block = try #require(file.blocks.count == 1 ? file.blocks.first : nil)
-    model = try LoadedModel(VectorFolder.bytes(name + ".tally"))
+    model = try LoadedModel(contents(".tally"))
     recipe = try bytes(hexadecimal: block.text("recipe"))
-    samples = try ExactPreparation.load(VectorFolder.url(name + ".npz").path, for: model)
-    let path = name + "-validation.npz"
+    samples = try ExactPreparation.load(url(".npz").path, for: model)
+    let path = url("-validation.npz").path
     validation =
-      VectorFolder.files("runs").contains(path)
-      ? try ExactPreparation.load(VectorFolder.url(path).path, for: model) : nil
-    journal = try VectorFolder.bytes(name + ".tlj")
+      FileManager.default.fileExists(atPath: path)
+      ? try ExactPreparation.load(path, for: model) : nil
+    journal = try contents(".tlj")
+  }
+
+  /// The reference's trained model.
+  func trained() throws -> [UInt8] {
+    Array(try Data(contentsOf: folder.appending(path: name + "-trained.tally")))
+  }
+
+  /// Journal and trained model of the run in Swift.
+  func train() throws -> (journal: [UInt8], trained: [UInt8]) {
+    let run = try TrainingRun(model, recipe: recipe, samples: samples, validation: validation)
+    var writer = JournalWriter(MemorySink())
+    run.finish(&writer)
+    return (writer.sink.bytes, run.modelBytes)
   }
 
   func text(_ key: String) throws -> String { try block.text(key) }

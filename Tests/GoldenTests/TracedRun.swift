@@ -57,7 +57,10 @@ struct TracedRun {
       fields = [u32(), u32(), i64()] + (0..<4).map { _ in u32() } + [hexadecimal(8)]
     case .range:
       fields =
-        [u32(), u32(), "\(u8())", "\(Int8(bitPattern: u8()))", "\(UInt16(u8()) | UInt16(u8()) << 8)"]
+        [
+          u32(), u32(), "\(u8())", "\(Int8(bitPattern: u8()))",
+          "\(UInt16(u8()) | UInt16(u8()) << 8)",
+        ]
         + [u32(), u32()]
     case .root: fields = [u32(), hexadecimal(32)]
     case .epoch: fields = [u32(), u32(), i64(), u32(), u32(), i64(), u32(), u32()]
@@ -109,7 +112,7 @@ struct TracedRun {
     let node = session.network.node(index)
     let update = backward.recipe.update(ofNode: index)
     guard !update.isEmpty, let shape = node.operation.weighted else { return lines }
-    let tiling = Tiling(node, session.request)
+    let tiling = Tiling(index, node, session.request)
     let db = backward.biasGradient(index, node, shape, tiling)
     if update.contains(.weights) {
       var dw: [Int32] = []

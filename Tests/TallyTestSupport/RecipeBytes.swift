@@ -12,6 +12,8 @@ public struct RecipeBytes {
   public var loss = Recipe.Loss.crossEntropy
   public var tracks = true
   public var rate = Scale.powerOfTwo(-4)
+  /// Learning rate of Scales; `rate` if `nil`.
+  public var scaleRate: Scale?
   public var weightDecay = Scale.zero
   public var trustRatio = Scale.zero
   public var normClip = Scale.zero
@@ -24,6 +26,10 @@ public struct RecipeBytes {
   public var factors: [UInt32] = []
   /// One update set per node.
   public var updates: [UInt8]
+  /// Channel selections by node: rule and m (SPEC 8.11).
+  public var selections: [Int: (rule: UInt8, count: UInt16)] = [:]
+  /// Extension blocks, ascending by kind.
+  public var blocks: [(kind: UInt32, bytes: [UInt8])] = []
   public var largestStepCount: UInt32 = 0
 
   public init(updates: [UInt8]) { self.updates = updates }
@@ -50,7 +56,8 @@ public struct RecipeBytes {
     put(weights.rawValue)
     put(loss.rawValue)
     put(UInt8(tracks ? 1 : 0))
-    for _ in 0..<4 { put(rate) }
+    for _ in 0..<3 { put(rate) }
+    put(scaleRate ?? rate)
     put(weightDecay)
     put(trustRatio)
     put(normClip)
@@ -63,13 +70,21 @@ public struct RecipeBytes {
     put(rootPeriod)
     put(UInt32(factors.count))
     put(UInt32(updates.count))
-    put(UInt32(0))
+    put(UInt32(blocks.count))
     put(largestStepCount)
     put(UInt32(0))
     for factor in factors { put(factor) }
-    for update in updates {
+    for (index, update) in updates.enumerated() {
       put(update)
-      for _ in 0..<7 { put(UInt8(0)) }
+      put(selections[index]?.rule ?? 0)
+      put(selections[index]?.count ?? 0)
+      put(UInt32(0))
+    }
+    for block in blocks {
+      put(block.kind)
+      put(UInt32(block.bytes.count))
+      bytes += block.bytes
+      while bytes.count % 4 != 0 { bytes.append(0) }
     }
     return bytes
   }

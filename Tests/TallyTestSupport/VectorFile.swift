@@ -28,7 +28,8 @@ public struct VectorFile {
     var blocks: [VectorBlock] = []
     let values = VectorBlock("\(path), keys")
     var block: VectorBlock?
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
       let place = "\(path):\(index + 1)"
       if line.hasPrefix("# columns:") {
         columns = words(line.dropFirst("# columns:".count))
@@ -177,7 +178,9 @@ public final class VectorBlock: CustomStringConvertible {
       }
       return Array(all[first...])
     }
-    let parts: [Int] = try words(value.dropFirst(5)).map { try parse($0, "\(self), \(key)", radix: 10) }
+    let parts: [Int] = try words(value.dropFirst(5)).map {
+      try parse($0, "\(self), \(key)", radix: 10)
+    }
     guard parts.count == 4, parts[2] > 0 else {
       throw VectorError("\(self), \(key): a rule has four numbers")
     }
@@ -252,10 +255,12 @@ public enum VectorFolder {
   /// Every file below Formats/vectors, relative to it, in order.
   public static func files(_ folder: String = "") -> [String] {
     let base = url(folder)
-    let files = FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String } ?? []
+    let files =
+      FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String } ?? []
     return files.filter {
       var isFolder: ObjCBool = false
-      _ = FileManager.default.fileExists(atPath: base.appending(path: $0).path, isDirectory: &isFolder)
+      _ = FileManager.default.fileExists(
+        atPath: base.appending(path: $0).path, isDirectory: &isFolder)
       return !isFolder.boolValue
     }.map { folder.isEmpty ? $0 : "\(folder)/\($0)" }.sorted()
   }

@@ -4,31 +4,7 @@ import TallyHost
 import TallyTestSupport
 import Testing
 
-/// A sink that keeps a journal in memory.
-struct MemorySink: ByteSink {
-  var bytes: [UInt8] = []
-  var hasFailed: Bool { false }
-  mutating func write(_ span: RawSpan) {
-    span.withUnsafeBytes { bytes.append(contentsOf: $0) }
-  }
-}
-
 @Suite("A training run") struct RunTests {
-  /// Class k lights up the inputs i with i mod classes = k, over a noise of small values.
-  func samples(_ network: Network, count: Int) -> PreparedSamples {
-    let size = network.inputShape.count
-    let classes = network.outputCount
-    var values: [Int8] = []
-    for sample in 0..<count {
-      for index in 0..<size {
-        let noise = (sample * 31 + index * 17) % 41
-        values.append(Int8(clamping: (index % classes == sample % classes ? 60 : -100) + noise))
-      }
-    }
-    return PreparedSamples(
-      values: values, labels: (0..<count).map { Int32($0 % classes) }, targets: nil, count: count)
-  }
-
   func run(
     _ builder: ModelBuilder, _ recipe: RecipeBytes, count: Int = 18, isCompact: Bool = false
   ) throws -> (journal: [UInt8], model: [UInt8], loss: [Int64]) {
@@ -38,7 +14,7 @@ struct MemorySink: ByteSink {
     let host = try HostSession(
       model,
       SessionRequest(samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs))
-    let data = samples(model.network, count: count)
+    let data = TestRun.samples(model.network, count: count)
     var run = Run(
       Trainer(host.session, recipe, data.samples), dataDigest: data.digest)
     var writer = JournalWriter(MemorySink())

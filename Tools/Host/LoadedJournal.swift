@@ -12,7 +12,7 @@ public final class LoadedJournal {
   public private(set) var stepCount: UInt32 = 0
   public private(set) var rangeChangeCount = 0
   public private(set) var rootCount = 0
-  public private(set) var epochs: [Epoch] = []
+  public private(set) var epochs: [EpochResult] = []
   public private(set) var notes: [String] = []
   /// The digest of the trained model; nil while the run is unfinished.
   public private(set) var result: Digest?
@@ -22,12 +22,6 @@ public final class LoadedJournal {
   public private(set) var goodByteCount = 0
   /// Why the rest is not good.
   public private(set) var fault: JournalError?
-
-  public struct Epoch: Equatable, Sendable {
-    public let index: UInt32
-    public let training: Trainer.Evaluation
-    public let validation: Trainer.Evaluation?
-  }
 
   /// - Throws: `JournalError` if the bytes do not start as a journal; a fault further on is `fault`.
   public init(_ contents: [UInt8]) throws(JournalError) {
@@ -68,7 +62,7 @@ public final class LoadedJournal {
     case .epoch:
       let validated = reader.u32(start + 20)
       epochs.append(
-        Epoch(
+        EpochResult(
           index: reader.u32(start),
           training: evaluation(reader, samples: start + 4, loss: start + 8, correct: start + 16),
           validation: validated == 0

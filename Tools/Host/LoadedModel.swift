@@ -48,3 +48,18 @@ extension Digest {
     }.joined()
   }
 }
+
+extension LoadedModel {
+  /// Nodes in order.
+  public var nodes: [Node] { (0..<network.nodeCount).map { network.node($0) } }
+
+  /// Weights and biases.
+  public var parameterCount: Int {
+    nodes.compactMap(\.operation.weighted).reduce(0) { $0 + $1.weightCount + $1.output.channels }
+  }
+
+  /// Multiply-accumulates of one sample's forward pass.
+  public var multiplyCount: Int {
+    nodes.compactMap(\.operation.weighted).reduce(0) { $0 + $1.multiplyCount }
+  }
+}

@@ -6,12 +6,24 @@ import sys
 
 
 def tool(name, *arguments):
-    """What a tool prints; the audit ends if it fails, because then nothing was checked."""
+    """What a tool prints. If it fails, nothing was checked: exit 2, which no check answers."""
     swiftc = shutil.which("swiftc")
     if swiftc is None:
-        sys.exit("swiftc is not on the path")
+        print("swiftc is not on the path", file=sys.stderr)
+        sys.exit(2)
     path = os.path.join(os.path.dirname(swiftc), name)
     result = subprocess.run([path, *arguments], capture_output=True, text=True)
     if result.returncode != 0:
-        sys.exit(f"{name} failed: {result.stderr.strip()}")
+        print(f"{name} failed: {result.stderr.strip()[-2000:]}", file=sys.stderr)
+        sys.exit(2)
     return result.stdout
+
+
+def report(findings, passed):
+    """Prints findings and exits 1, or prints what passed."""
+    for finding in sorted(set(findings))[:40]:
+        print(f"  {finding}")
+    if findings:
+        print(f"  {len(set(findings))} findings")
+        sys.exit(1)
+    print(f"  {passed}")

@@ -142,14 +142,16 @@ def train(model, x, y, recipe: dict, seed: int, parameters=None) -> None:
     """SGD as the recipe says. The order of the images follows from the seed; a last, smaller batch
     is used too.
 
-    normClip bounds the norm of each gradient tensor on its own. "weights" and "microBatch" say how
-    integers are kept and summed and mean nothing here; any other key would change the run, so it
-    is refused.
+    normClip bounds the norm of each gradient tensor on its own ("0": off). "weights" and
+    "microBatch" say how integers are kept and summed and mean nothing here, and a "trustRatio" of
+    "0" is off; any other key would change the run, so it is refused.
     """
     unknown = set(recipe) - {
         "epochs", "batch", "microBatch", "learningRate", "schedule", "momentum", "weightDecay",
         "normClip", "weights",
     }  # fmt: skip
+    if float(recipe.get("trustRatio", 0)) == 0:
+        unknown.discard("trustRatio")
     if unknown:
         raise ValueError(f"the float baseline has no {', '.join(sorted(unknown))}")
     parameters = list(model.parameters() if parameters is None else parameters)
@@ -165,7 +167,7 @@ def train(model, x, y, recipe: dict, seed: int, parameters=None) -> None:
                 group["lr"] = rate * rate_factor(recipe, step, steps)
             optimizer.zero_grad()
             functional.cross_entropy(model(x[chosen]), y[chosen]).backward()
-            if "normClip" in recipe:
+            if float(recipe.get("normClip", 0)) > 0:
                 for parameter in parameters:
                     nn.utils.clip_grad_norm_([parameter], float(recipe["normClip"]))
             optimizer.step()

@@ -65,9 +65,14 @@ final class Console {
     if !isQuiet { world.writeError(colored(warning.description, "warning", 33) + "\n") }
   }
 
-  /// Prints an error; with `--json` its parts are the object.
-  func report(_ error: InputError) {
+  /// Prints an error on standard error.
+  func complain(_ error: InputError) {
     world.writeError(colored(error.description, "error", 31) + "\n")
+  }
+
+  /// Prints an error that ends the command; with `--json` its parts are the object.
+  func report(_ error: InputError) {
+    complain(error)
     var parts: [(key: String, value: JSONOutput)] = [
       ("code", .string(error.codeName)), ("message", .string(error.message)),
     ]

@@ -5,8 +5,9 @@ import TallyHost
 extension Verb {
   static let convert = Verb(
     name: "convert", summary: "turn a float checkpoint into an integer .tally model",
-    positionals: [Positional(name: "CHECKPOINT", help: "an .onnx file")],
+    positionals: [Positional(name: "CHECKPOINT", help: "an .onnx or .safetensors file")],
     options: [
+      .value("--network", nil, "FILE", "for weights without a graph: their network, as JSON"),
       .value("--output", "-o", "FILE", "the model"),
       .value("--calibrate", nil, "DATA", "training samples for the ranges; or random, or none"),
       .value("--scales", nil, "KIND", "of weights: per-layer (default) or per-channel"),
@@ -28,28 +29,15 @@ extension Verb {
   ) { arguments, console in
     let path = arguments.positionals[0]
     let options = try conversionOptions(arguments)
-    let output = try outputFile(arguments)
+    let output = try arguments.outputFile()
     let network = try floatNetwork(path, arguments, console)
     let calibration = try calibration(arguments, network, options, console)
     let result = try FloatConversion.convert(network, calibration: calibration, options: options)
     for warning in result.warnings { console.warn(warning) }
-    let model: LoadedModel
-    do throws(ModelError) {
-      model = try LoadedModel(result.modelBytes)
-    } catch {
-      throw InputError(error, file: path)
-    }
+    let model = try Inputs.checked(result.modelBytes, path)
     try output?.write(result.modelBytes)
     ConversionTable(result).print(model, console)
     return 0
-  }
-
-  /// nil for a dry run.
-  private static func outputFile(_ arguments: ArgumentList) throws(InputError) -> OutputFile? {
-    if arguments.has("--dry-run") { return nil }
-    return try OutputFile(
-      try arguments.require("--output"), force: arguments.has("--force"),
-      inputs: arguments.positionals)
   }
 
   private static func conversionOptions(
@@ -61,7 +49,8 @@ extension Verb {
     if let text = arguments["--scales"] {
       guard let scales = ConversionOptions.WeightScales(rawValue: text) else {
         throw InputError(
-          802, "\u{2018}\(text)\u{2019} is not per-layer or per-channel", place: "--scales", exit: 2)
+          802, "\u{2018}\(text)\u{2019} is not per-layer or per-channel", place: "--scales", exit: 2
+        )
       }
       options.weightScales = scales
     }
@@ -84,9 +73,14 @@ extension Verb {
   private static func floatNetwork(
     _ path: String, _ arguments: ArgumentList, _ console: Console
   ) throws(InputError) -> FloatNetwork {
-    let (network, warnings) = try Inputs.floatNetwork(
-      path, ONNXImportOptions(output: arguments["--tensor"], inputShapes: try shapes(arguments)))
-    for warning in warnings { console.warn(warning) }
+    let network: FloatNetwork
+    if let description = arguments["--network"] {
+      network = try Inputs.floatNetwork(weights: path, description: description)
+    } else {
+      network = try Inputs.floatNetwork(
+        path, ONNXImportOptions(output: arguments["--tensor"], inputShapes: try shapes(arguments)))
+    }
+    for warning in network.warnings { console.warn(InputWarning(warning)) }
     return network
   }
 

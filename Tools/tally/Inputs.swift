@@ -6,7 +6,11 @@ import TallyHost
 enum Inputs {
   /// A `.tally` file, told by its content and validated.
   static func model(_ path: String) throws(InputError) -> LoadedModel {
-    let bytes = try modelBytes(path)
+    try checked(try modelBytes(path), path)
+  }
+
+  /// A model from its bytes; errors name the file.
+  static func checked(_ bytes: [UInt8], _ path: String) throws(InputError) -> LoadedModel {
     do throws(ModelError) {
       return try LoadedModel(bytes)
     } catch {
@@ -38,6 +42,12 @@ enum Inputs {
     let kind = try FileKind.detect(contents.bytes[...], file: path)
     if kind == wanted { return contents.bytes }
     try kind.rejectIfForeign(file: path)
+    if kind == .safetensors {
+      throw InputError(
+        408, "weights alone are not a network", place: path,
+        help: "tally convert \(path) --network NETWORK.json -o model.tally --calibrate DATA",
+        exit: 4)
+    }
     throw InputError(
       104, "the file is \(kind.rawValue), not \(what)", place: path, help: help(kind), exit: 3)
   }
@@ -64,36 +74,45 @@ enum Inputs {
     return data
   }
 
-  /// The network of an ONNX file, and what its reader has to say.
+  /// The network of an ONNX file.
   static func floatNetwork(
     _ path: String, _ options: ONNXImportOptions = ONNXImportOptions()
-  ) throws(InputError) -> (network: FloatNetwork, warnings: [InputWarning]) {
-    let contents = try FileContents(path: path)
-    let kind = try FileKind.detect(contents.bytes[...], file: path)
-    guard kind == .onnx else {
-      try kind.rejectIfForeign(file: path)
-      if kind == .safetensors {
-        throw InputError(
-          408, "weights alone are not a network", place: path,
-          help: "tally convert \(path) --network NETWORK.json -o model.tally --calibrate DATA",
-          exit: 4)
-      }
-      throw InputError(104, "the file is \(kind.rawValue), not a checkpoint", place: path, exit: 3)
+  ) throws(InputError) -> FloatNetwork {
+    _ = try bytes(path, .onnx, "an ONNX checkpoint") { kind in
+      kind == .tally ? "it is converted already" : nil
     }
-    let network = try FloatNetwork(
-      importing: try ONNXModel(contentsOf: path), options: options)
-    let warnings = network.warnings.map {
-      InputWarning(code: $0.code, message: $0.message, place: $0.place, help: $0.help)
+    return try FloatNetwork(importing: try ONNXModel(contentsOf: path), options: options)
+  }
+
+  /// The network of a description with the weights of a safetensors file.
+  static func floatNetwork(
+    weights path: String, description: String
+  ) throws(InputError) -> FloatNetwork {
+    let network = try NetworkDescription(
+      parsing: try FileContents(path: description).bytes[...], file: description)
+    let bytes = try bytes(path, .safetensors, "a safetensors file") { kind in
+      kind == .onnx ? "ONNX holds its graph: leave out --network" : nil
     }
-    return (network, warnings)
+    return try network.binding(try Safetensors(bytes[...], file: path))
   }
 
   /// A recipe file, or the defaults, with `--set` over it.
-  static func recipe(_ path: String?, _ assignments: [String]) throws(InputError) -> RecipeDocument {
+  static func recipe(_ path: String?, _ assignments: [String]) throws(InputError) -> RecipeDocument
+  {
     var document = RecipeDocument()
-    if let path { document = try RecipeDocument(try FileContents(path: path).bytes[...], file: path) }
+    if let path {
+      document = try RecipeDocument(try FileContents(path: path).bytes[...], file: path)
+    }
     for assignment in assignments { try document.set(assignment) }
     return document
+  }
+}
+
+extension InputWarning {
+  /// A reader's remark.
+  init(_ remark: InputError) {
+    self.init(
+      code: remark.code, message: remark.message, place: remark.place, help: remark.help)
   }
 }
 

@@ -81,3 +81,12 @@ struct OutputFile {
     return stat(path, &status) == 0 ? status : nil
   }
 }
+
+extension ArgumentList {
+  /// The file that `--output` names; nil for a dry run, which writes nothing.
+  func outputFile() throws(InputError) -> OutputFile? {
+    if has("--dry-run") { return nil }
+    return try OutputFile(
+      try require("--output"), force: has("--force"), inputs: positionals)
+  }
+}

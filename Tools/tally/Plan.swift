@@ -25,7 +25,8 @@ extension Verb {
     let model = try Inputs.model(arguments.positionals[0])
     let wantsTraining =
       arguments.has("--recipe") || arguments.has("--set") || arguments.has("--train")
-    var request = SessionRequest(samples: Int(try arguments.integer("--samples", in: 1...65_536) ?? 1))
+    var request = SessionRequest(
+      samples: Int(try arguments.integer("--samples", in: 1...65_536) ?? 1))
     var recipe: RecipeMemory?
     if wantsTraining {
       let document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
@@ -36,34 +37,45 @@ extension Verb {
     }
     request.isCompact = !arguments.has("--fast")
     let buffers = try PlannedMemory(model, request)
-    withExtendedLifetime(recipe) { report(buffers, model, request, console) }
+    withExtendedLifetime(recipe) { report(buffers, model, request, budget, console) }
     guard let budget, buffers.byteCount > budget else { return 0 }
-    throw InputError(
-      804, "the model needs \(buffers.byteCount) bytes of RAM, the budget is \(budget)",
-      place: arguments.positionals[0],
-      note: wantsTraining
-        ? "smaller: --set microBatch=1, --set weights=int8, --set update=last" : nil, exit: 6)
+    console.complain(
+      InputError(
+        804, "the model needs \(buffers.byteCount) bytes of RAM, the budget is \(budget)",
+        place: arguments.positionals[0],
+        note: wantsTraining
+          ? "smaller: --set microBatch=1, --set weights=int8, --set update=last" : nil, exit: 6))
+    return 6
   }
 
   private static func report(
-    _ memory: PlannedMemory, _ model: LoadedModel, _ request: SessionRequest, _ console: Console
+    _ memory: PlannedMemory, _ model: LoadedModel, _ request: SessionRequest, _ budget: Int?,
+    _ console: Console
   ) {
     let purposes = memory.byPurpose
     let layers = memory.byLayer
-    console.result([
-      "flashBytes": JSONOutput(model.byteCount), "ramBytes": JSONOutput(memory.byteCount),
-      "lowerBound": JSONOutput(memory.lowerBound),
-      "samples": JSONOutput(request.samples), "isTraining": .bool(request.training != nil),
-      "byPurpose": .object(purposes.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
-      "byLayer": .array(
-        layers.map { layer in
-          [
-            "name": .string(layer.name), "bytes": JSONOutput(layer.byteCount),
-            "buffers": .object(
-              layer.buffers.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
-          ]
-        }),
-    ])
+    var members: [(key: String, value: JSONOutput)] = [
+      ("flashBytes", JSONOutput(model.byteCount)), ("ramBytes", JSONOutput(memory.byteCount)),
+      ("lowerBound", JSONOutput(memory.lowerBound)), ("samples", JSONOutput(request.samples)),
+      ("isTraining", .bool(request.training != nil)),
+      ("byPurpose", .object(purposes.map { (key: $0.name, value: JSONOutput($0.byteCount)) })),
+      (
+        "byLayer",
+        .array(
+          layers.map { layer in
+            [
+              "name": .string(layer.name), "bytes": JSONOutput(layer.byteCount),
+              "buffers": .object(
+                layer.buffers.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
+            ]
+          })
+      ),
+    ]
+    if let budget {
+      members.append(("budgetBytes", JSONOutput(budget)))
+      members.append(("fits", .bool(memory.byteCount <= budget)))
+    }
+    console.result(.object(members))
     let what = request.training == nil ? "inference" : "training"
     console.print("flash  \(memory.sized(model.byteCount))")
     console.print(
@@ -86,7 +98,8 @@ extension Verb {
 
   /// `65536`, `256KiB`, `1MiB`.
   private static func bytes(_ text: String) throws(InputError) -> Int {
-    for (suffix, unit) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)] where text.hasSuffix(suffix) {
+    for (suffix, unit) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)] where text.hasSuffix(suffix)
+    {
       guard let count = Int(text.dropLast(suffix.count)), count >= 0, count < 1 << 32 else { break }
       return count * unit
     }

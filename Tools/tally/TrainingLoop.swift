@@ -8,7 +8,7 @@ struct TrainingLoop {
   private let file: JournalFile
   private let console: Console
   private var sink: ResumingSink<JournalFileSink>
-  private(set) var epochs: [Run.Epoch] = []
+  private(set) var epochs: [EpochResult] = []
 
   /// - Parameter journal: what there is already of this run's journal.
   init(
@@ -49,7 +49,7 @@ struct TrainingLoop {
       file.flushIfDue()
       progress.update(run.run)
       if let epoch = run.run.lastEpoch, epoch.index != before {
-        epochs.append(epoch)
+        epochs.append(EpochResult(epoch))
         progress.clear()
         console.note(line(epoch))
       }
@@ -70,30 +70,5 @@ struct TrainingLoop {
     var text = "epoch \(epoch.index + 1)/\(run.recipe.epochs)  \(epoch.training.summary)"
     if let validation = epoch.validation { text += "  validation \(validation.summary)" }
     return text
-  }
-}
-
-extension Trainer.Evaluation {
-  /// `loss 0.4120 acc 87.10 %`.
-  var summary: String {
-    "loss \(DecimalText.meanLoss(loss, count: samples)) "
-      + "acc \(DecimalText.percent(correct, of: samples))"
-  }
-
-  var json: JSONOutput {
-    [
-      "samples": JSONOutput(samples), "correct": JSONOutput(correct),
-      "accuracy": .string(DecimalText.share(correct, of: samples)),
-      "loss": .string(DecimalText.meanLoss(loss, count: samples)),
-    ]
-  }
-}
-
-extension Run.Epoch {
-  var json: JSONOutput {
-    var members: [(key: String, value: JSONOutput)] = [("epoch", JSONOutput(index + 1))]
-    if case .object(let sums) = training.json { members += sums }
-    if let validation { members.append(("validation", validation.json)) }
-    return .object(members)
   }
 }

@@ -23,7 +23,8 @@ struct ConversionReport {
       for first in stride(from: 0, to: samples.count, by: samples.batch) {
         let range = first..<min(first + samples.batch, samples.count)
         let isMeasured = first < options.measuredSamples
-        let run = FloatRun(executor, samples.values(range), range.count, plan, keeping: isMeasured)
+        let known = isMeasured ? nil : ranges.outputs
+        let run = FloatRun(executor, samples, range, plan, keeping: isMeasured, known: known)
         probe.run(try maps.apply(samples.samples.rows(range)), count: range.count) { tensor, values in
           guard isMeasured, tensor > 0 else { return }
           Self.measure(tensor, values, run, assembly, plan, into: &meters[tensor - 1])
@@ -62,17 +63,23 @@ struct ConversionReport {
     let output: [Float]
     let classes: Int
 
+    /// - Parameter known: outputs of all samples, if the network need not run again.
     init(
-      _ executor: FloatExecutor, _ values: [Float], _ count: Int, _ plan: ConversionPlan,
-      keeping: Bool
+      _ executor: FloatExecutor, _ samples: RealSamples, _ range: Range<Int>,
+      _ plan: ConversionPlan, keeping: Bool, known: [Float]?
     ) {
+      if let known {
+        classes = known.count / samples.count
+        output = Array(known[range.lowerBound * classes..<range.upperBound * classes])
+        return
+      }
       var kept: [Int: [Float]] = [:]
       let wanted = Set(plan.nodes.map(\.tensor))
-      output = executor.run(values, count: count) { tensor, values in
+      output = executor.run(samples.values(range), count: range.count) { tensor, values in
         if keeping, wanted.contains(tensor) { kept[tensor] = values }
       }
       tensors = kept
-      classes = output.count / count
+      classes = output.count / range.count
     }
 
     func answer(_ sample: Int) -> Int {

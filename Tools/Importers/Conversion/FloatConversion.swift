@@ -36,10 +36,11 @@ public enum FloatConversion {
     var correction = BiasCorrection(plan)
     if options.correctsBiases, let real {
       correction = try BiasCorrection(plan, real) { [plan] terms throws(InputError) in
-        try ModelAssembly(plan, input, ranges, options, terms)
+        try ModelAssembly(plan, input, .calibrated(ranges, options.weightScales, terms))
       }
     }
-    let assembly = try ModelAssembly(plan, input, ranges, options, correction)
+    let assembly = try ModelAssembly(
+      plan, input, .calibrated(ranges, options.weightScales, correction))
     var builder = assembly.builder
     builder.readsChannelsFirst = options.input.layout == .nchw
     builder.classNames = options.classNames
@@ -103,9 +104,14 @@ extension ConversionPlan {
   /// The input's quantization in a quantised file.
   var importedInput: ActivationQuantization? { imported(0) }
 
-  /// What a quantised file prescribes for a tensor, by its maker or a reader.
-  func imported(_ tensor: Int) -> ActivationQuantization? {
-    if tensor > 0, let own = network.nodes[tensor - 1].quantization?.output { return own }
+  /// What a quantised file prescribes for a tensor, by its maker or else a reader.
+  private func imported(_ tensor: Int) -> ActivationQuantization? { own(tensor) ?? read(tensor) }
+
+  private func own(_ tensor: Int) -> ActivationQuantization? {
+    tensor == 0 ? nil : network.nodes[tensor - 1].quantization?.output
+  }
+
+  private func read(_ tensor: Int) -> ActivationQuantization? {
     for node in network.nodes {
       guard let quantization = node.quantization else { continue }
       for (slot, input) in node.inputs.enumerated() where input == tensor {
@@ -117,7 +123,7 @@ extension ConversionPlan {
 
   /// What it prescribes for a planned node: for the fused activation, or for the node alone.
   func imported(_ node: Node) -> ActivationQuantization? {
-    imported(node.tensor) ?? imported(node.index + 1)
+    own(node.tensor) ?? own(node.index + 1) ?? read(node.tensor)
   }
 
   /// Whether nothing is left to calibrate.

@@ -2,12 +2,12 @@ import Tally
 
 /// Builds the integer network node by node (SPEC 5, 6) from a plan and the ranges of its tensors.
 struct ModelAssembly {
-  private(set) var builder: ModelBuilder
+  var builder: ModelBuilder
   /// Per node of the model: the planned node it belongs to, and what the report says about it.
   private(set) var entries: [Entry] = []
   /// The real value of the input, and of what only moves it, is stored value · 2^inputShift.
-  private(set) var inputShift = 0
-  private(set) var foldedTensors: Set<Int> = []
+  var inputShift = 0
+  var foldedTensors: Set<Int> = []
 
   struct Entry {
     /// Index into the plan's nodes; nil for a part of a node.
@@ -16,26 +16,29 @@ struct ModelAssembly {
     var weightSignalToNoise: Int?
   }
 
-  private let plan: ConversionPlan
-  private let calibration: Calibration
-  private let options: ConversionOptions
-  private let correction: BiasCorrection
+  /// Where weights, biases and output ranges come from.
+  enum Source {
+    /// From the float network and what was seen when it ran.
+    case calibrated(Calibration, ConversionOptions.WeightScales, BiasCorrection)
+    /// Drawn at random (SPEC 8.10).
+    case initial(seed: UInt64)
+  }
+
+  let plan: ConversionPlan
+  private let source: Source
   /// The model's tensor that holds each float tensor.
   private var place: [Int: Int] = [0: 0]
 
-  init(
-    _ plan: ConversionPlan, _ input: QuantizedInput, _ calibration: Calibration,
-    _ options: ConversionOptions, _ correction: BiasCorrection
-  ) throws(InputError) {
-    self.correction = correction
+  init(_ plan: ConversionPlan, _ input: QuantizedInput, _ source: Source) throws(InputError) {
     self.plan = plan
-    self.calibration = calibration
-    self.options = options
+    self.source = source
     builder = ModelBuilder(
       inputShape: plan.network.inputShape.shape, inputQuantization: input.quantization,
       inputMaps: input.maps)
+    // Nothing follows yet from the Scale of a network that is not trained: it can start at unit range.
+    if case .initial = source { foldInput() }
     for index in plan.nodes.indices { try add(index) }
-    foldInput()
+    if case .calibrated = source { foldInput() }
   }
 
   /// Adds the planned node `index` and, for what takes more than one, the nodes before it.
@@ -46,12 +49,12 @@ struct ModelAssembly {
     let inputs = node.inputs.map { place[$0] ?? 0 }
     let inherited = builder.quantization(inputs[0])
     switch node.operation {
-    case .convolution(let geometry, let groups, _, let weights, let bias):
+    case .convolution(let geometry, let groups, _, _, _):
       let operation = Tally.Operation.convolution(
         Convolution(
-          input: shape.shape, output: node.shape.shape, geometry: geometry.runtime, groups: groups))
-      try addWeighted(index, node, operation, weights, bias, from: inputs)
-    case .fullyConnected(let outputs, let weights, let bias):
+          input: shape.shape, output: node.shape.shape, geometry: geometry, groups: groups))
+      try addWeighted(index, node, operation, from: inputs)
+    case .fullyConnected(let outputs, _, _):
       guard node.shape.height * node.shape.width == 1 else {
         throw .limit(
           "a vector is reshaped to \(node.shape)", place: "layer \(quoted(node.name))",
@@ -61,7 +64,7 @@ struct ModelAssembly {
         Convolution(
           input: Shape(vector: shape.count), output: Shape(vector: outputs),
           geometry: .init(kernelHeight: 1, kernelWidth: 1), groups: 1))
-      try addWeighted(index, node, operation, weights, bias, from: inputs)
+      try addWeighted(index, node, operation, from: inputs)
     case .maxPool(let geometry):
       try requireNoDilation(geometry, node)
       append(index, node, .maxPooling(pooling(shape, node, geometry)), inputs, inherited)
@@ -70,11 +73,11 @@ struct ModelAssembly {
       append(
         index, node, .averagePooling(pooling(shape, node, geometry, countsPadding)), inputs,
         plan.imported(planned).map { Quantization($0) } ?? inherited)
-    case .add: append(index, node, .add, inputs, try quantization(planned))
-    case .multiply: append(index, node, .multiply, inputs, try quantization(planned))
-    case .concatenate: try addConcatenation(index, node, inputs)
+    case .add: append(index, node, .add, inputs, quantization(planned, inputs))
+    case .multiply: append(index, node, .multiply, inputs, quantization(planned, inputs))
+    case .concatenate: addConcatenation(index, node, inputs)
     case .activation(let kind):
-      let output = try quantization(planned)
+      let output = quantization(planned, inputs)
       if kind.isClamp {
         append(index, node, .rescale, inputs, output)
       } else {
@@ -114,7 +117,7 @@ struct ModelAssembly {
     _ countsPadding: Bool = false
   ) -> Pooling {
     Pooling(
-      input: input.shape, output: node.shape.shape, geometry: geometry.runtime,
+      input: input.shape, output: node.shape.shape, geometry: geometry,
       countsPadding: countsPadding)
   }
 
@@ -130,18 +133,20 @@ struct ModelAssembly {
 
   // MARK: - Quantization of outputs
 
-  /// What the file prescribes, or the calibrated range, with the bounds of a fused clamp.
-  private mutating func quantization(_ planned: ConversionPlan.Node) throws(InputError)
-    -> Quantization
-  {
-    let node = plan.network.nodes[planned.index]
+  /// What the file prescribes, the calibrated range, or a first guess; with the bounds of a clamp.
+  private func quantization(_ planned: ConversionPlan.Node, _ inputs: [Int]) -> Quantization {
     var (low, high) = (planned.low, planned.high)
-    if let bounds = node.operation.bounds { (low, high) = bounds }
+    if let bounds = plan.network.nodes[planned.index].operation.bounds { (low, high) = bounds }
     let base: Quantization
-    if let imported = plan.imported(planned) {
-      base = Quantization(imported)
-    } else {
-      base = try calibrated(calibration.ranges[planned.tensor], node)
+    switch source {
+    case .calibrated(let calibration, _, _):
+      if let imported = plan.imported(planned) {
+        base = Quantization(imported)
+      } else {
+        base = Quantization(calibration.ranges[planned.tensor])
+      }
+    case .initial:
+      base = initial(planned, inputs.map { builder.quantization($0) }, low: low, high: high)
     }
     let step = QuantizationStep(base.scale)
     func bound(_ real: Float) -> Int32 {
@@ -152,53 +157,31 @@ struct ModelAssembly {
       high: high < .infinity ? bound(high) : 127)
   }
 
-  /// 255 steps over the range, which is widened to hold a real 0; 0 is one of the steps.
-  private func calibrated(_ range: TensorRange, _ node: FloatNode) throws(InputError)
-    -> Quantization
-  {
-    let low = ExactNumber(exactly: Double(min(range.low, 0)))
-    let high = ExactNumber(exactly: Double(max(range.high, 0)))
-    let scale = ((high - low) / ExactNumber(255)).scale()
-    if scale == .zero {
-      return Quantization(scale: Scale(1) / Scale(255), zeroPoint: 0)
-    }
-    let zeroPoint = -128 - (low / ExactNumber(scale)).rounded()
-    return Quantization(scale: scale, zeroPoint: Int32(min(max(zeroPoint, -128), 127)))
-  }
-
   // MARK: - Weighted nodes
 
   private mutating func addWeighted(
-    _ index: Int, _ node: FloatNode, _ operation: Tally.Operation, _ weights: [Float],
-    _ bias: [Float], from inputs: [Int]
+    _ index: Int, _ node: FloatNode, _ operation: Tally.Operation, from inputs: [Int]
   ) throws(InputError) {
     let planned = plan.nodes[index]
-    let place = "layer \(quoted(node.name))"
-    let depth = operation.weighted?.depth ?? 0
-    guard depth <= ModelFormat.largestDepth else {
+    guard let shape = operation.weighted else { preconditionFailure("only for weighted nodes") }
+    guard shape.depth <= ModelFormat.largestDepth else {
       throw .limit(
-        "\(depth) weights per output", place: place,
+        "\(shape.depth) weights per output", place: "layer \(quoted(node.name))",
         note: "a 32-bit accumulator holds \(ModelFormat.largestDepth)",
         help: "reduce the layer's input, by pooling for instance")
     }
     let isLast = index == plan.nodes.count - 1 && !planned.isClamped
     let inputs = rescaled(inputs, for: node)
     let input = builder.quantization(inputs[0]).scale
-    let quantized: QuantizedWeights
-    if let imported = node.quantization, !imported.weights.isEmpty {
-      quantized = try QuantizedWeights(imported, outputs: bias.count, layer: node.name)
-    } else {
-      var exact = bias.map { Double($0) }
-      for (channel, term) in correction.terms[index].enumerated() { exact[channel] += term }
-      quantized = try QuantizedWeights(
-        weights, bias: exact, input: input,
-        perChannel: options.weightScales == .perChannel && !isLast, layer: node.name)
-    }
+    let quantized = try weights(index, node, shape, input, isLast: isLast)
     // Logits of different Scales cannot be compared (SPEC 5.7).
     let hasAccumulators = isLast && quantized.scales.count == 1
-    let output =
-      hasAccumulators
-      ? Quantization(scale: input * quantized.scales[0], zeroPoint: 0) : try quantization(planned)
+    let output: Quantization
+    if hasAccumulators {
+      output = Quantization(scale: input * quantized.scales[0], zeroPoint: 0)
+    } else {
+      output = quantization(planned, inputs)
+    }
     append(index, node, operation, inputs, output)
     let last = builder.nodes.count - 1
     builder.nodes[last].hasAccumulators = hasAccumulators
@@ -206,7 +189,29 @@ struct ModelAssembly {
     builder.nodes[last].biases = quantized.biases
     builder.nodes[last].weightScales = quantized.scales
     entries[last].notes += quantized.notes
-    entries[last].weightSignalToNoise = quantized.signalToNoise(weights)
+    if case .calibrated = source {
+      entries[last].weightSignalToNoise = quantized.signalToNoise(
+        node.operation.floatWeights.weights)
+    }
+  }
+
+  private func weights(
+    _ index: Int, _ node: FloatNode, _ shape: Convolution, _ input: Scale, isLast: Bool
+  ) throws(InputError) -> QuantizedWeights {
+    switch source {
+    case .calibrated(_, let scales, let correction):
+      if let imported = node.quantization, !imported.weights.isEmpty {
+        return try QuantizedWeights(imported, layer: node.name)
+      }
+      let (weights, bias) = node.operation.floatWeights
+      var corrected = bias.map { Double($0) }
+      for (channel, term) in correction.terms[index].enumerated() { corrected[channel] += term }
+      return try QuantizedWeights(
+        weights, bias: corrected, input: input, perChannel: scales == .perChannel && !isLast,
+        layer: node.name)
+    case .initial(let seed):
+      return QuantizedWeights(initial: shape, seed: seed, node: builder.nodes.count)
+    }
   }
 
   /// A file's integers hold for the input Scale it states: where the model's differs, a rescale node
@@ -230,8 +235,8 @@ struct ModelAssembly {
   /// is rounded once.
   private mutating func addConcatenation(
     _ index: Int, _ node: FloatNode, _ inputs: [Int]
-  ) throws(InputError) {
-    let output = try quantization(plan.nodes[index])
+  ) {
+    let output = quantization(plan.nodes[index], inputs)
     var joined = inputs[0]
     for (number, input) in inputs.enumerated().dropFirst() {
       let isLast = number == inputs.count - 1
@@ -282,42 +287,6 @@ struct ModelAssembly {
       index, node, .slicePad(runtime(slice, from: input, to: node.shape.shape)), inputs,
       quantization)
   }
-
-  // MARK: - Input
-
-  /// Brings the input to about unit range by a power of two, which its readers' weights take over: no
-  /// integer changes, but training then sees gradients of like size in all layers (SPEC 12).
-  private mutating func foldInput() {
-    var tensors: Set<Int> = [0]
-    var weighted: [Int] = []
-    for (index, node) in builder.nodes.enumerated() where !tensors.isDisjoint(with: node.inputs) {
-      if node.operation.weighted != nil {
-        weighted.append(index)
-      } else if node.operation.isFollower {
-        tensors.insert(index + 1)
-      } else {
-        return
-      }
-    }
-    guard !tensors.contains(builder.nodes.count) else { return }
-    let input = builder.inputQuantization
-    let reach = UInt64(max(127 - input.zeroPoint, input.zeroPoint + 128))
-    let largest = input.scale * Scale(reach)
-    // The power of two nearest to it by ratio: mantissas from √½ on belong to the upper one.
-    let fold = largest.mantissa >= 1_518_500_250 ? largest.exponent : largest.exponent - 1
-    inputShift = Int(fold)
-    foldedTensors = tensors
-    builder.inputQuantization.scale = input.scale.multiplied(byPowerOfTwo: -fold)
-    for tensor in tensors where tensor > 0 {
-      let scale = builder.nodes[tensor - 1].quantization.scale
-      builder.nodes[tensor - 1].quantization.scale = scale.multiplied(byPowerOfTwo: -fold)
-    }
-    for index in weighted {
-      builder.nodes[index].weightScales = builder.nodes[index].weightScales.map {
-        $0.multiplied(byPowerOfTwo: fold)
-      }
-    }
-  }
 }
 
 extension ModelBuilder {
@@ -364,15 +333,6 @@ extension ModelBuilder {
 
 extension TensorShape {
   var shape: Shape { Shape(height: height, width: width, channels: channels) }
-}
-
-extension WindowGeometry {
-  var runtime: Tensors.WindowGeometry {
-    Tensors.WindowGeometry(
-      kernelHeight: kernelHeight, kernelWidth: kernelWidth, strideHeight: strideHeight,
-      strideWidth: strideWidth, dilationHeight: dilationHeight, dilationWidth: dilationWidth,
-      padTop: padTop, padLeft: padLeft, padBottom: padBottom, padRight: padRight)
-  }
 }
 
 extension ActivationKind {

@@ -15,8 +15,10 @@ struct QuantizedInput {
     _ preparation: InputPreparation, channels: Int, samples: NumericArray?,
     imported: ActivationQuantization?
   ) throws(InputError) {
-    let extremes = DataExtremes(samples, channels: channels)
-    let ends: [(ExactNumber, ExactNumber)] = (0..<channels).map { channel in
+    // Channels that are prepared alike share their extremes.
+    let mapCount = preparation.isUniform ? 1 : channels
+    let extremes = DataExtremes(samples, channels: mapCount)
+    let ends: [(ExactNumber, ExactNumber)] = (0..<mapCount).map { channel in
       let a = preparation.exact(extremes.low[channel], channel: channel)
       let b = preparation.exact(extremes.high[channel], channel: channel)
       return a < b ? (a, b) : (b, a)
@@ -44,7 +46,7 @@ struct QuantizedInput {
         scale: step, zeroPoint: Int32(min(max(zeroPoint, -128), 127)))
     }
     maps = []
-    for channel in 0..<(preparation.isUniform ? 1 : channels) {
+    for channel in 0..<mapCount {
       maps.append(try Self.map(preparation, channel, quantization))
     }
   }

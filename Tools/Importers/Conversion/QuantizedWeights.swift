@@ -61,7 +61,7 @@ struct QuantizedWeights {
   }
 
   /// The integers that a quantised file prescribes.
-  init(_ imported: ImportedQuantization, outputs: Int, layer: String) throws(InputError) {
+  init(_ imported: ImportedQuantization, layer: String) throws(InputError) {
     weights = imported.weights.map { max($0, -127) }
     scales = imported.weightScales.map { ExactNumber(exactly: Double($0)).scale() }
     biases = imported.bias
@@ -73,6 +73,16 @@ struct QuantizedWeights {
         "the bias \(bias) is out of range", place: "layer \(quoted(layer))",
         note: "at most ±\(Self.largestBias) of input Scale · weight Scale", help: nil)
     }
+  }
+
+  /// Weights drawn for node number `node` (SPEC 8.10), biases zero.
+  init(initial shape: Convolution, seed: UInt64, node: Int) {
+    let memory = AlignedMemory(byteCount: shape.weightCount)
+    let view = memory.view(of: Int8.self)
+    InitialWeights.fill(view, seed: seed, node: node)
+    weights = (0..<view.count).map { view[$0] }
+    scales = [InitialWeights.scale(depth: shape.depth)]
+    biases = Array(repeating: 0, count: shape.output.channels)
   }
 
   /// max |w| / 127, so that no weight is −128 and none is clamped.

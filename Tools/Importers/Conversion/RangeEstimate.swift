@@ -13,7 +13,7 @@ extension Calibration {
     for node in network.nodes {
       tensors.append(Self.moments(node, tensors, network))
     }
-    ranges = tensors.map { channels in
+    self.init(ranges: tensors.map { channels in
       var range = TensorRange(low: 0, high: 0)
       for channel in channels {
         let reach = 4 * channel.variance.squareRoot()
@@ -21,7 +21,7 @@ extension Calibration {
         range.high = max(range.high, Float(min(channel.mean + reach, channel.high)))
       }
       return range
-    }
+    })
   }
 
   private static func moments(_ node: FloatNode, _ tensors: [[Moments]], _ network: FloatNetwork)

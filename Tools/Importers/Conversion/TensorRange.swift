@@ -1,3 +1,5 @@
+import Tally
+
 /// The smallest and largest real value of a tensor.
 struct TensorRange: Sendable, Equatable {
   var low = Float.infinity
@@ -14,10 +16,27 @@ struct TensorRange: Sendable, Equatable {
   }
 }
 
+extension Quantization {
+  /// 255 steps over a range, which is widened to hold a real 0; 0 is one of the steps.
+  init(_ range: TensorRange) {
+    let low = ExactNumber(exactly: Double(min(range.low, 0)))
+    let high = ExactNumber(exactly: Double(max(range.high, 0)))
+    let scale = ((high - low) / ExactNumber(255)).scale()
+    guard scale != .zero else {
+      self.init(scale: Scale(1) / Scale(255), zeroPoint: 0)
+      return
+    }
+    let zeroPoint = -128 - (low / ExactNumber(scale)).rounded()
+    self.init(scale: scale, zeroPoint: Int32(min(max(zeroPoint, -128), 127)))
+  }
+}
+
 /// Ranges of the tensors of a float network over the calibration samples.
 struct Calibration {
   /// Per tensor of the network.
-  var ranges: [TensorRange]
+  private(set) var ranges: [TensorRange]
+  /// What the float network answers to the samples, [count, outputs]; nil if it was not run.
+  private(set) var outputs: [Float]?
 
   /// Runs all samples through the float network.
   ///
@@ -30,10 +49,11 @@ struct Calibration {
     var ranges = [TensorRange](
       repeating: TensorRange(), count: plan.network.nodes.count + 1)
     var histograms: [Int: ValueHistogram] = [:]
+    var outputs: [Float] = []
     var bad: Int?
     let isWanted = Set(tensors)
     samples.forEachBatch { values, count in
-      _ = executor.run(values, count: count) { tensor, values in
+      outputs += executor.run(values, count: count) { tensor, values in
         guard tensor == 0 || isWanted.contains(tensor) else { return }
         ranges[tensor].include(values)
         if bad == nil, values.contains(where: { !$0.isFinite }) { bad = tensor }
@@ -53,6 +73,7 @@ struct Calibration {
       ranges[tensor] = histogram.range(within: ranges[tensor], method)
     }
     self.ranges = ranges
+    self.outputs = outputs
   }
 
   init(ranges: [TensorRange]) { self.ranges = ranges }

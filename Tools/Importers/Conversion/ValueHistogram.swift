@@ -23,7 +23,7 @@ struct ValueHistogram {
   /// The smallest and the largest number of a bin.
   private static func ends(_ bin: Int) -> (low: Float, high: Float) {
     let first = UInt32(bin) << droppedBits
-    return (value(ordered: first), value(ordered: first | (1 << droppedBits) - 1))
+    return (value(ordered: first), value(ordered: first | ((1 << droppedBits) - 1)))
   }
 
   /// The range that `method` asks for, inside what was seen.

@@ -159,7 +159,7 @@ struct ONNXImporter {
       let names = model.graph.outputs.map(\.name)
       throw graphError(
         "the graph has \(names.count) outputs: \(names.joined(separator: ", "))", exit: 2,
-        help: "choose one with --output \(first.name)")
+        help: "choose one with --tensor \(first.name)")
     }
     return first.name
   }

@@ -3,7 +3,7 @@ import Tally
 
 /// The whole application: open the image, infer, train with a journal, say what came out.
 ///
-/// Every line printed but the last four is a result, equal on every target; those four are memory.
+/// Every line printed is a result, equal on every target, but for the last four: those are memory.
 /// - Returns: 0, or the exit code of a failure that has been printed.
 @c(firmware_main)
 public func firmwareMain() -> Int32 {
@@ -31,24 +31,10 @@ private func train(
   _ network: Network, _ recipe: Recipe, _ memory: Memory, _ image: Image
 ) -> Int32 {
   let session = Session(network, memory.request, plan: memory.plan, arena: memory.arena)
-  let training = image.training(network)
-  let validation = image.validation(network)
-
-  infer(session, recipe, validation, "before")
-  var run = Run(
-    Trainer(session, recipe, training), dataDigest: training.digest, validation: validation,
-    validationDigest: validation.digest)
-  var journal = JournalWriter(HashingSink())
-  run.begin(&journal)
-  while !run.isDone { run.takeStep(&journal) }
-  run.end(&journal)
-  infer(session, recipe, validation, "after")
-
-  put("steps", Int(truncatingIfNeeded: run.trainer.step))
-  put("journal-bytes", journal.sink.byteCount)
-  put("journal", journal.sink.hash.finalize())
+  infer(session, recipe, image.validation(network), "before")
+  record(session, recipe, image)
+  infer(session, recipe, image.validation(network), "after")
   put("model", session.modelDigest)
-  put("digest", journal.chain.head)
   put("arena", memory.plan.byteCount)
   put("plan", memory.planByteCount)
   put("static", Int(truncatingIfNeeded: board_static_bytes()))
@@ -56,8 +42,31 @@ private func train(
   return board_stack_bytes() < board_stack_limit() ? 0 : fail("stack", 0, at: 0)
 }
 
+/// Trains to the end and prints the journal's digests.
+///
+/// Kept apart, so that inference does not stand on this function's stack.
+@inline(never)
+private func record(_ session: Session, _ recipe: Recipe, _ image: Image) {
+  let training = image.training(session.network)
+  let validation = image.validation(session.network)
+  var run = Run(
+    Trainer(session, recipe, training), dataDigest: training.digest, validation: validation,
+    validationDigest: validation.digest)
+  var journal = JournalWriter(HashingSink())
+  run.begin(&journal)
+  while !run.isDone { run.takeStep(&journal) }
+  run.end(&journal)
+  put("steps", Int(truncatingIfNeeded: run.trainer.step))
+  put("journal-bytes", journal.sink.byteCount)
+  put("journal", journal.sink.hash.finalize())
+  put("digest", journal.chain.head)
+}
+
 /// Inference over all samples: prints how many are right, the loss, and a digest of every logit.
-private func infer(_ session: Session, _ recipe: Recipe, _ samples: Samples, _ name: StaticString) {
+@inline(never)
+private func infer(
+  _ session: Session, _ recipe: Recipe, _ samples: Samples, _ name: StaticString
+) {
   var logits = SHA256()
   let result = Trainer.evaluate(session, recipe.loss, samples) { sample, predicted in
     logits.update(littleEndian: UInt32(truncatingIfNeeded: predicted))

@@ -49,7 +49,8 @@ struct Image {
     samples(network, .validationValues, .validationLabels, word(.validationCount))
   }
 
-  private func samples(_ network: Network, _ values: Word, _ labels: Word, _ count: Int) -> Samples {
+  private func samples(_ network: Network, _ values: Word, _ labels: Word, _ count: Int) -> Samples
+  {
     Samples(
       values: view(values, count * network.inputShape.count, of: Int8.self),
       labels: view(labels, count, of: Int32.self), targets: nil, count: count)

@@ -1,7 +1,7 @@
 public import Tally
 
 /// A sink that keeps what is written in memory.
-public struct MemorySink: ByteSink {
+public struct CollectingSink: ByteSink {
   public private(set) var bytes: [UInt8] = []
 
   public init() {}

@@ -1,0 +1,44 @@
+public import Tally
+
+/// What an epoch record says (Formats/journal.md).
+public struct EpochResult: Equatable, Sendable {
+  /// Counted from 0.
+  public let index: UInt32
+  public let training: Trainer.Evaluation
+  public let validation: Trainer.Evaluation?
+
+  public init(index: UInt32, training: Trainer.Evaluation, validation: Trainer.Evaluation?) {
+    self.index = index
+    self.training = training
+    self.validation = validation
+  }
+
+  /// The epoch that a run has just ended.
+  public init(_ epoch: Run.Epoch) {
+    self.init(index: epoch.index, training: epoch.training, validation: epoch.validation)
+  }
+
+  /// Counts and decimals; epochs from 1, as people count them.
+  public var json: JSONOutput {
+    var members: [(key: String, value: JSONOutput)] = [("epoch", JSONOutput(index + 1))]
+    if case .object(let sums) = training.json { members += sums }
+    if let validation { members.append(("validation", validation.json)) }
+    return .object(members)
+  }
+}
+
+extension Trainer.Evaluation {
+  /// `loss 0.4120 acc 87.10 %`.
+  public var summary: String {
+    "loss \(DecimalText.meanLoss(loss, count: samples)) "
+      + "acc \(DecimalText.percent(correct, of: samples))"
+  }
+
+  public var json: JSONOutput {
+    [
+      "samples": JSONOutput(samples), "correct": JSONOutput(correct),
+      "accuracy": .string(DecimalText.share(correct, of: samples)),
+      "loss": .string(DecimalText.meanLoss(loss, count: samples)),
+    ]
+  }
+}

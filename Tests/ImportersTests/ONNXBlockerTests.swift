@@ -105,7 +105,7 @@ private let obstacles = [
     $0.floats("s", [2, 1, 1], [0.1, 0.2])
     $0.add("Max", ["x", "s"], "y")
   },
-  ONNXObstacle("a constant per position", 305, "one value per channel") {
+  ONNXObstacle("a constant per position", 305, "one constant per element") {
     $0.floats("s", [6, 1], [1, 2, 3, 4, 5, 6])
     $0.add("Add", ["x", "s"], "y")
   },

@@ -737,6 +737,14 @@ def forms(opset):
     out("flatten-first", w.node("Gemm", [w.node("Flatten", [x]), w.weights("ff", 2, 168),
                                          w.weights("ffb", 1, 2)], transB=1, alpha=0.5, beta=3.0))
     pooled = w.node("GlobalAveragePool", [x])
+    merged = w.node("Reshape", [w.node("Relu", [x]), i64(0, 4, -1)])
+    out("mean-of-merged", listed("ReduceMean", [merged], "axes", [2], since=18, keepdims=0))
+    out("conv-of-merged", w.node("Conv", [
+        w.node("Conv", [merged, kernel("cmg", 3, 4, 1)]), kernel("cmh", 2, 3, 1)]))
+    tall = w.node("Flatten", [w.node("Conv", [x, kernel("tall", 2, 4, 3, 3)])])
+    tall = w.node("Mul", [tall, w.weights("per_element", 1, 40)])
+    tall = w.node("Add", [tall, w.weights("per_element_too", 40)])
+    out("constant-per-element", w.node("MatMul", [tall, w.weights("tall_dense", 40, 3)]))
     squeezed = listed("Squeeze", [pooled], "axes", [2, 3])
     out("squeezed", w.node("MatMul", [squeezed, w.weights("sq", 4, 2)]))
     shuffled = w.node("Reshape", [x, i64(0, 2, 2, 7, 6)])

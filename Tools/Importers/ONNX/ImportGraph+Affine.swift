@@ -17,8 +17,7 @@ extension ImportGraph {
       if case .affine(let earlierScale, let earlierOffset)? = operation(of: nodes[index].inputs[0])
       {
         let source = nodes[index].inputs[0]
-        (scale, offset) = Self.composed(
-          (earlierScale, earlierOffset), (scale, offset), channels: channels)
+        (scale, offset) = Self.composed((earlierScale, earlierOffset), (scale, offset), channels)
         nodes[index].inputs = nodes[source - 1].inputs
         nodes[index].operation = .affine(scale: scale, offset: offset)
         readers[source] -= 1
@@ -51,7 +50,10 @@ extension ImportGraph {
       nodes[index].inputs = nodes[index].inputs.map { replacement[$0] }
       guard case .affine(let scale, let offset) = nodes[index].operation, output != index + 1,
         !readers[index + 1].isEmpty,
-        readers[index + 1].allSatisfy({ nodes[$0].canPrepend(offset: offset) })
+        readers[index + 1].allSatisfy({
+          nodes[$0].canPrepend(
+            scale: scale, offset: offset, channels: nodes[index].shape.channels)
+        })
       else { continue }
       for reader in readers[index + 1] {
         nodes[reader].prepend(scale: scale, offset: offset, channels: nodes[index].shape.channels)
@@ -60,13 +62,15 @@ extension ImportGraph {
     }
   }
 
-  /// What no layer could take becomes a layer: a depthwise 1×1 convolution.
+  /// What no layer could take becomes a layer: a depthwise 1×1 convolution. One value per
+  /// element cannot be that; such a function stays, to be reported.
   mutating func turnAffinesIntoLayers() {
     for index in nodes.indices {
       guard case .affine(let scale, let offset) = nodes[index].operation else { continue }
       let channels = nodes[index].shape.channels
+      guard max(scale.count, offset.count) <= channels else { continue }
       func perChannel(_ values: [Double]) -> [Float] {
-        (0..<channels).map { Float(values[values.count == 1 ? 0 : $0]) }
+        (0..<channels).map { Float(affineValue(values, $0, channels)) }
       }
       nodes[index].operation = .network(
         .convolution(
@@ -78,20 +82,28 @@ extension ImportGraph {
   /// second(first(x)).
   private static func composed(
     _ first: (scale: [Double], offset: [Double]), _ second: (scale: [Double], offset: [Double]),
-    channels: Int
+    _ channels: Int
   ) -> ([Double], [Double]) {
-    let lists = [first.scale, first.offset, second.scale, second.offset]
-    let count = lists.allSatisfy { $0.count == 1 } ? 1 : channels
-    func value(_ list: [Double], _ index: Int) -> Double { list[list.count == 1 ? 0 : index] }
+    let count = [first.scale, first.offset, second.scale, second.offset].reduce(1) {
+      max($0, $1.count)
+    }
     var scale: [Double] = []
     var offset: [Double] = []
     for index in 0..<count {
-      let factor = value(second.scale, index)
-      scale.append(value(first.scale, index) * factor)
-      offset.append(value(first.offset, index) * factor + value(second.offset, index))
+      let factor = affineValue(second.scale, index, channels)
+      scale.append(affineValue(first.scale, index, channels) * factor)
+      offset.append(
+        affineValue(first.offset, index, channels) * factor
+          + affineValue(second.offset, index, channels))
     }
     return (scale, offset)
   }
+}
+
+/// The element of a list of one value, one per channel, or one per element of memory.
+private func affineValue(_ values: [Double], _ index: Int, _ channels: Int) -> Double {
+  if values.count == 1 { return values[0] }
+  return values[values.count == channels ? index % channels : index]
 }
 
 extension ImportGraph.Node {
@@ -103,24 +115,22 @@ extension ImportGraph.Node {
     let channels = shape.channels
     func folded(_ weights: [Float], _ bias: [Float]) -> ([Float], [Float]) {
       let run = weights.count / bias.count
-      func value(_ list: [Double], _ output: Int) -> Double {
-        list[list.count == 1 ? 0 : output % channels]
-      }
       var weights = weights
       var bias = bias
       for output in bias.indices {
-        let factor = value(scale, output)
+        let factor = affineValue(scale, output, channels)
         if factor != 1 {
           for index in output * run..<(output + 1) * run {
             weights[index] = Float(Double(weights[index]) * factor)
           }
         }
-        bias[output] = Float(Double(bias[output]) * factor + value(offset, output))
+        bias[output] = Float(Double(bias[output]) * factor + affineValue(offset, output, channels))
       }
       return (weights, bias)
     }
     switch operation {
     case .network(.convolution(let geometry, let groups, let outputs, let weights, let bias)):
+      guard max(scale.count, offset.count) <= channels else { return false }
       let (weights, bias) = folded(weights, bias)
       operation = .network(
         .convolution(
@@ -135,11 +145,12 @@ extension ImportGraph.Node {
     return true
   }
 
-  fileprivate func canPrepend(offset: [Double]) -> Bool {
+  fileprivate func canPrepend(scale: [Double], offset: [Double], channels: Int) -> Bool {
     guard weightIntegers == nil else { return false }
     switch operation {
     case .network(.convolution(let geometry, _, _, _, _)):
-      return !geometry.hasPadding || offset.allSatisfy { $0 == 0 }
+      return max(scale.count, offset.count) <= channels
+        && (!geometry.hasPadding || offset.allSatisfy { $0 == 0 })
     case .network(.fullyConnected): return true
     default: return false
     }
@@ -147,10 +158,8 @@ extension ImportGraph.Node {
 
   /// Takes an affine function of its input, of `channels` channels, into weights and bias.
   fileprivate mutating func prepend(scale: [Double], offset: [Double], channels: Int) {
-    func value(_ list: [Double], _ channel: Int) -> Double {
-      list[list.count == 1 ? 0 : channel]
-    }
-    // `depth` weights of one output follow the channels `first`, `first` + 1, …, again and again.
+    // The weights of one output follow the elements `first`, `first` + 1, …; after `depth` of
+    // them the next position of the window begins with `first` again.
     func folded(
       _ weights: [Float], _ bias: [Float], depth: Int, first: (Int) -> Int
     ) -> ([Float], [Float]) {
@@ -160,10 +169,10 @@ extension ImportGraph.Node {
       for output in bias.indices {
         var sum = Double(bias[output])
         for index in 0..<run {
-          let channel = first(output) + index % depth
+          let element = first(output) + index % depth
           let weight = Double(weights[output * run + index])
-          sum += weight * value(offset, channel)
-          weights[output * run + index] = Float(weight * value(scale, channel))
+          sum += weight * affineValue(offset, element, channels)
+          weights[output * run + index] = Float(weight * affineValue(scale, element, channels))
         }
         bias[output] = Float(sum)
       }
@@ -178,7 +187,7 @@ extension ImportGraph.Node {
           geometry: geometry, groups: groups, outputChannels: outputs, weights: weights,
           bias: bias))
     case .network(.fullyConnected(let outputs, let weights, let bias)):
-      let (weights, bias) = folded(weights, bias, depth: channels) { _ in 0 }
+      let (weights, bias) = folded(weights, bias, depth: weights.count / outputs) { _ in 0 }
       operation = .network(.fullyConnected(outputs: outputs, weights: weights, bias: bias))
     default: break
     }

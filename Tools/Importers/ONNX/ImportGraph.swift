@@ -3,7 +3,7 @@
 struct ImportGraph {
   enum Operation {
     case network(FloatOperation)
-    /// x · scale + offset, one pair for all channels or one per channel. In Double, so that a
+    /// x · scale + offset: one pair for all, one per channel, or one per element. In Double, so that a
     /// chain of them is rounded once, where it ends in a layer's weights.
     case affine(scale: [Double], offset: [Double])
     /// A function of single elements that is only known as a part of an activation.

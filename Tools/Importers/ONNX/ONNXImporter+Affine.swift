@@ -54,12 +54,13 @@ extension ONNXImporter {
     {
       view = moved
     }
-    guard let scales = channelValues(scale, shape: shape, over: view),
+    guard
+      let scales = channelValues(scale, shape: shape, over: view)
+        ?? elementValues(scale, shape: shape, over: view),
       let offsets = channelValues(offset, shape: shape, over: view)
+        ?? elementValues(offset, shape: shape, over: view)
     else {
-      note(
-        305, "a constant of shape \(shape) that is not one value per channel",
-        help: "use one value per channel")
+      note(305, "a constant of shape \(shape) for a value \(view.sizes)")
       return one(view)
     }
     return one(recognized(appendInPlace(.affine(scale: scales, offset: offsets), view)))
@@ -98,6 +99,34 @@ extension ONNXImporter {
       }
     }
     return false
+  }
+
+  /// The value of a broadcast constant for each element of memory: it can stay only if a fully
+  /// connected layer takes it in. Nil if the shapes do not broadcast.
+  private func elementValues(
+    _ values: [Double], shape: [Int], over view: TensorView
+  ) -> [Double]? {
+    let lead = view.axes.count - shape.count
+    let sizes = view.sizes
+    guard lead >= 0,
+      shape.indices.allSatisfy({
+        shape[$0] == 1 || (sizes[$0 + lead] == shape[$0] && !view.isBatch($0 + lead))
+      })
+    else { return nil }
+    let strides = rowMajorStrides(shape)
+    var pairs = [(offset: 0, index: 0)]
+    for axis in view.axes.indices where !view.factors(axis).isEmpty {
+      let stride = axis < lead || shape[axis - lead] == 1 ? 0 : strides[axis - lead]
+      let positions = offsets(of: view.factors(axis))
+      pairs = pairs.flatMap { pair in
+        positions.enumerated().map {
+          (pair.offset + $0.element, pair.index + $0.offset * stride)
+        }
+      }
+    }
+    var result = [Double](repeating: 0, count: pairs.count)
+    for pair in pairs { result[pair.offset] = values[pair.index] }
+    return result
   }
 
   /// The value of a broadcast constant for each channel of memory (or one for all); nil if it

@@ -14,7 +14,8 @@ extension ONNXImporter {
     guard view.axes.count == rank else {
       return block(305, "input with \(view.axes.count) dimensions, kernel with \(rank)")
     }
-    guard let input = imageTensor(view) else { return [.blocked] }
+    let isAnyOrder = try isPointwise(view, weights)
+    guard let input = isAnyOrder ? view.tensor : imageTensor(view) else { return [.blocked] }
     let shape = graph.shape(of: input)
     let outputs = weights.shape[0]
     let depth = weights.shape[1]
@@ -51,7 +52,30 @@ extension ONNXImporter {
       layer, bias: constantInput(2), input: input,
       shape: TensorShape(height: size.height, width: size.width, channels: outputs),
       name: layerName(weights: weights))
+    if isAnyOrder {
+      var axes = view.axes.map { axis in
+        axis.map {
+          $0.isBatch ? $0 : Factor(size: $0.size, stride: $0.stride / shape.channels * outputs)
+        }
+      }
+      axes[1] = [Factor(size: outputs, stride: 1)]
+      return one(TensorView(tensor: output, axes: axes))
+    }
     return one(imageView(output, rank: rank))
+  }
+
+  /// Whether a convolution looks at one position at a time and the file has flattened or
+  /// exchanged the positions, which then does not matter.
+  private func isPointwise(
+    _ view: TensorView, _ weights: ConstantTensor
+  ) throws(InputError) -> Bool {
+    let shape = graph.shape(of: view.tensor)
+    let strides = try sizes("strides") ?? [1]
+    let pads = try sizes("pads") ?? [0]
+    return weights.shape[2...].allSatisfy { $0 == 1 } && strides.allSatisfy { $0 == 1 }
+      && pads.allSatisfy { $0 == 0 } && view.isBatch(0) && view.factors(0).isEmpty
+      && view.roles(in: shape) == nil && shape.channels > 1
+      && view.factors(1) == [Factor(size: shape.channels, stride: 1)]
   }
 
   /// Kernel, strides, padding and dilation of the current node; one-dimensional windows get

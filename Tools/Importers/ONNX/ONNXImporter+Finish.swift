@@ -77,6 +77,10 @@ extension ONNXImporter {
         note(
           305, "needs its input in another memory order than the layers before give it",
           help: "avoid transposing or reshaping between layers")
+      case .affine(let scale, let offset) where max(scale.count, offset.count) > made.shape.channels:
+        note(
+          305, "one constant per element, not per channel",
+          help: "use one value per channel, or put it next to a fully connected layer")
       case .affine, .network: break
       }
     }

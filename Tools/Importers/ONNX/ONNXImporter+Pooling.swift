@@ -115,21 +115,41 @@ extension ONNXImporter {
     }
     let reduced = axes.filter { !view.factors($0).isEmpty }
     if reduced.isEmpty { return view }
+    if let whole = pooledWhole(view, reduced: reduced) { return whole }
     guard let (tensor, roles) = rolesForReduction(view, reduced: reduced) else { return nil }
     let height = reduced.contains { roles[$0] == .height }
     let width = reduced.contains { roles[$0] == .width }
-    let shape = graph.shape(of: tensor)
-    var output = appendFullPool(
-      tensor, height: height, width: width, isMax: node.operatorType == "ReduceMax")
-    if node.operatorType == "ReduceSum" {
-      let count = (height ? shape.height : 1) * (width ? shape.width : 1)
-      output = append(
-        .affine(scale: [Double(count)], offset: [0]), inputs: [output],
-        shape: graph.shape(of: output))
-    }
+    let output = reductionPool(tensor, height: height, width: width)
     let remaining = roles.enumerated().map { reduced.contains($0.offset) ? .one : $0.element }
     return TensorView(
       tensor: output, shape: graph.shape(of: output), roles: remaining, batch: batch)
+  }
+
+  /// The mean over all positions of an image whose height and width the file has flattened into
+  /// one axis: what is left are the channels, in any split.
+  private mutating func pooledWhole(_ view: TensorView, reduced: [Int]) -> TensorView? {
+    let shape = graph.shape(of: view.tensor)
+    let kept = view.axes.indices.filter { !reduced.contains($0) }
+    let positions = TensorView.merged(reduced.flatMap { view.factors($0) })
+    guard positions == [Factor(size: shape.height * shape.width, stride: shape.channels)],
+      kept.allSatisfy({ view.factors($0).allSatisfy { $0.stride < shape.channels } }),
+      shape.height > 1
+    else { return nil }
+    let output = reductionPool(view.tensor, height: true, width: true)
+    return TensorView(
+      tensor: output, axes: view.axes.indices.map { reduced.contains($0) ? [] : view.axes[$0] })
+  }
+
+  /// Pooling over whole axes, as the operator has it: mean, maximum or sum.
+  private mutating func reductionPool(_ input: Int, height: Bool, width: Bool) -> Int {
+    let shape = graph.shape(of: input)
+    let output = appendFullPool(
+      input, height: height, width: width, isMax: node.operatorType == "ReduceMax")
+    guard node.operatorType == "ReduceSum" else { return output }
+    let count = (height ? shape.height : 1) * (width ? shape.width : 1)
+    return append(
+      .affine(scale: [Double(count)], offset: [0]), inputs: [output],
+      shape: graph.shape(of: output))
   }
 
   /// The roles of all axes, with the reduced ones among height and width. A flattened image

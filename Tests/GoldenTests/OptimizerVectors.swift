@@ -108,7 +108,8 @@ private struct OptimizerCheck {
     let factor: UInt64 = try block.number("factor")
     let rates = Backward.Rates(
       weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), microBatches: UInt32(microBatches.count))
+      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
+      microBatches: UInt32(microBatches.count))
     trainer.prepareUpdates(rates)
     for (m, batch) in microBatches.enumerated() {
       let backward = Backward(

@@ -1,4 +1,5 @@
 public import Bytes
+import FixedPoint
 import Layers
 import ModelFormat
 import Tensors
@@ -67,7 +68,7 @@ public struct Run {
     }
     lastStep = result
     epoch.samples += result.samples
-    epoch.loss += result.loss
+    epoch.loss = saturatingSum(epoch.loss, result.loss)
     epoch.correct += result.correct
     if trainer.rootIsDue {
       var root = Payload()

@@ -65,7 +65,7 @@ VNNI_INLINE void tile(
          accumulate);                                                                           \
     break
 
-// One function per panel width: 24 accumulators whatever the width.
+// One function per panel width, with up to 24 accumulators.
 #define PANEL(name, most_rows, ...)                                                             \
   VNNI static void name(                                                                        \
       int32_t M, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,         \

@@ -142,7 +142,7 @@ public struct Trainer {
       let (loss, isCorrect) = Trainer.loss(
         session, recipe.loss, samples, sample, slot: slot,
         gradient: gradient.slice(slot * outputs, outputs))
-      result.loss += loss
+      result.loss = saturatingSum(result.loss, loss)
       if isCorrect { result.correct += 1 }
     }
     Backward(
@@ -213,7 +213,7 @@ public struct Trainer {
       for slot in 0..<count {
         let (value, isCorrect) = Trainer.loss(
           session, loss, samples, first + slot, slot: slot, gradient: nil)
-        result.loss += value
+        result.loss = saturatingSum(result.loss, value)
         if isCorrect { result.correct += 1 }
         onSample(first + slot, argmax(session.logits(sample: slot)))
       }

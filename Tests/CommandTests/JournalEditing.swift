@@ -20,13 +20,15 @@ struct JournalParts {
     header = Array(bytes.prefix(16))
     var offset = 16
     while offset < bytes.count {
-      let length = Int(bytes[offset + 1]) | Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3]) << 16
+      let length =
+        Int(bytes[offset + 1]) | Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3]) << 16
       let type = bytes[offset]
       let payload = Array(bytes[offset + 4..<offset + 4 + length])
       let tagCount = type < 0x80 ? 8 : 0
       let tag = Array(bytes[offset + 4 + length..<offset + 4 + length + tagCount])
       parts.append(
-        Part(type: type, payload: payload, tag: tag, offset: offset, byteCount: 4 + length + tagCount))
+        Part(
+          type: type, payload: payload, tag: tag, offset: offset, byteCount: 4 + length + tagCount))
       offset += 4 + length + tagCount
     }
   }

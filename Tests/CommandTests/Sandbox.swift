@@ -95,7 +95,8 @@ final class Sandbox {
         asked += 1
         return stopAfter.map { asked > $0 ? SIGINT : 0 } ?? 0
       })
-    let pattern = #"^[a-z0-9-]+\.(tally|tlj|npz|json|csv|npy|idx|onnx|safetensors|gz|bin)(\[.*\])?$"#
+    let pattern =
+      #"^[a-z0-9-]+\.(tally|tlj|npz|json|csv|npy|idx|onnx|safetensors|gz|bin)(\[.*\])?$"#
     let full = arguments.map { argument in
       argument.range(of: pattern, options: .regularExpression) == nil ? argument : path(argument)
     }
@@ -120,7 +121,9 @@ final class Sandbox {
   }
 
   /// `tally verify --json` of `run.tlj`.
-  func verify(_ journal: String = "run.tlj", data: String = "d.npz", _ more: [String] = []) -> Outcome {
+  func verify(_ journal: String = "run.tlj", data: String = "d.npz", _ more: [String] = [])
+    -> Outcome
+  {
     run(["verify", journal, "--model", "m.tally", "--data", data, "--json"] + more)
   }
 }

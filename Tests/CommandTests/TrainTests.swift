@@ -17,8 +17,11 @@ import Testing
     #expect(try box.bytes("a.tlj") == box.bytes("b.tlj"))
     #expect(try box.bytes("a.tally") != box.bytes("c.tally"))
     #expect(try box.bytes("a.tlj") != box.bytes("c.tlj"))
-    #expect(box.files == ["a.tally", "a.tlj", "b.tally", "b.tlj", "c.tally", "c.tlj", "d.npz",
-      "m.tally", "r.json", "v.npz"], "no temporary file is left")
+    #expect(
+      box.files == [
+        "a.tally", "a.tlj", "b.tally", "b.tlj", "c.tally", "c.tlj", "d.npz",
+        "m.tally", "r.json", "v.npz",
+      ], "no temporary file is left")
   }
 
   @Test("the result says what the files say")
@@ -88,9 +91,10 @@ import Testing
     let box = try Sandbox()
     try box.write([4, 5, 6], "run.tlj")
     #expect(box.train("out.tally", "run.tlj", ["--force", "--set", "batch=0"]).status == 2)
-    #expect(box.run(
-      "train", "m.tally", "--data", "r.json", "-o", "out.tally", "--journal", "run.tlj", "--force"
-    ).status == 2)
+    #expect(
+      box.run(
+        "train", "m.tally", "--data", "r.json", "-o", "out.tally", "--journal", "run.tlj", "--force"
+      ).status == 2)
     #expect(try box.bytes("run.tlj") == [4, 5, 6])
     #expect(!box.exists("out.tally"))
   }

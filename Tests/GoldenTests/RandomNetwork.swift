@@ -9,6 +9,7 @@ struct RandomNetwork {
   private(set) var builder: ModelBuilder
   private var random: SeededGenerator
   private let isInitialized: Bool
+  private let isExtreme: Bool
   /// Tensors that later nodes may read: the newest last.
   private var tensors: [Int] = [0]
 
@@ -18,6 +19,8 @@ struct RandomNetwork {
     var isInitialized: Bool
     var isResidual: Bool
     var isPerChannel: Bool
+    /// Scales, weights and biases from all over their ranges.
+    var isExtreme: Bool
   }
 
   /// - Parameter wish: what must be in it.
@@ -46,7 +49,7 @@ struct RandomNetwork {
     builder = ModelBuilder(
       inputShape: shape,
       inputQuantization: Quantization(
-        scale: random.scale(-7, -5), zeroPoint: Int32(random.between(-128, 127))),
+        scale: wish.isExtreme ? random.scale(-40, 40) : random.scale(-7, -5), zeroPoint: Int32(random.between(-128, 127))),
       inputMaps: (0..<maps).map { _ in
         .init(
           scale: random.scale(-1, 0), isNegative: random.once(in: 4),
@@ -55,6 +58,7 @@ struct RandomNetwork {
     builder.isInitialized = wish.isInitialized
     builder.readsChannelsFirst = random.once(in: 3)
     isInitialized = wish.isInitialized
+    isExtreme = wish.isExtreme
     self.random = random
   }
 
@@ -132,17 +136,20 @@ struct RandomNetwork {
     let isPlain = isInitialized && random.below(3) > 0
     // One of a kind with one channel is a Scale per layer to the builder.
     let scales = (0..<count).map { _ in
-      isPlain ? initial : initial * random.scale(-1, 1)
+      isPlain ? initial : initial * (isExtreme ? random.scale(-9, 9) : random.scale(-1, 1))
     }
-    let weights = (0..<shape.weightCount).map { _ in Int8(random.between(-90, 90)) }
-    let biases = (0..<shape.output.channels).map { _ in
-      isPlain ? Int32(0) : Int32(random.between(-900, 900))
+    let largest = isExtreme ? 127 : random.of([30, 90])
+    let weights = (0..<shape.weightCount).map { _ in
+      isExtreme && random.once(in: 3)
+        ? random.of([-127, 127]) : Int8(random.between(-largest, largest))
     }
+    let bias = isExtreme ? random.of([1000, 1_000_000, 25_000_000]) : isPlain ? 0 : 900
+    let biases = (0..<shape.output.channels).map { _ in Int32(random.between(-bias, bias)) }
     let output =
       isPlain
       ? InitialWeights.outputScale(depth: shape.depth, input: input, weights: initial)
       : Scale(UInt64(random.between(10, 60))) * Scale(UInt64(shape.depth)).squareRoot() * input
-        * scales[0]
+        * scales[0] * (isExtreme ? random.scale(-5, 9) : .powerOfTwo(0))
     return add(
       .init(
         name: "node\(builder.nodes.count)", operation: operation, inputs: [tensor],

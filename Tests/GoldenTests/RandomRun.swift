@@ -21,7 +21,8 @@ struct RandomRun {
       &random,
       .init(
         isConvolutional: number % 3 != 0, isInitialized: number % 2 == 0,
-        isResidual: number % 5 < 2, isPerChannel: number % 4 == 1))
+        isResidual: number % 5 < 2, isPerChannel: number % 4 == 1,
+        isExtreme: number % 10 == 8 || random.once(in: 8)))
     model = try LoadedModel(network.builder.bytes())
     let usesLabels = random.below(4) > 0
     recipe = RandomRun.recipe(
@@ -40,9 +41,10 @@ struct RandomRun {
       return updatesAll ? [.weights, .biases] : UpdateSet(rawValue: UInt8(random.below(4)))
     }
     if updates.allSatisfy(\.isEmpty) { updates[network.weightedNodes[0]] = [.weights, .biases] }
-    var rates = RecipeFields.Rates(all: random.scale(-5, -1))
-    rates.biases = random.scale(-5, -1)
-    rates.head = random.scale(-6, -2)
+    let isWild = random.once(in: 4)
+    var rates = RecipeFields.Rates(all: isWild ? random.scale(-3, 9) : random.scale(-5, -1))
+    rates.biases = isWild ? random.scale(-3, 9) : random.scale(-5, -1)
+    rates.head = isWild ? random.scale(-6, 4) : random.scale(-6, -2)
     var recipe = RecipeFields(rates: rates, updates: updates)
     recipe.seed = random.word()
     recipe.epochs = 1000
@@ -53,7 +55,7 @@ struct RandomRun {
     recipe.loss = usesLabels && random.below(4) > 0 ? .crossEntropy : .meanSquaredError
     recipe.tracksRanges = network.builder.isInitialized && random.below(5) > 0
     recipe.momentum = number % 2 == 0 ? 0 : UInt16(random.of([1, 16_384, 29_491, 32_440]))
-    if random.once(in: 3) { recipe.weightDecay = random.scale(-8, -3) }
+    if random.once(in: 3) { recipe.weightDecay = random.scale(-12, -8) }
     if random.once(in: 2) { recipe.trustRatio = random.scale(-9, -3) }
     if random.once(in: 2) { recipe.normClip = random.scale(-4, 3) }
     recipe.clip = UInt32(random.of([1, 16, 128]))

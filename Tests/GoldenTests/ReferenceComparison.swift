@@ -38,6 +38,7 @@ struct ReferenceComparison {
       folders.append(folder.path(run.name))
     }
     let (status, output) = try Python.run("compare.py", folders)
+    print(output)
     #expect(status == 0, "TALLY_SEED=\(Self.seed)\n\(output)\(summaries)")
     #expect(output.split(separator: "\n").count { $0.contains(": equal: 20 steps") } == Self.count)
   }

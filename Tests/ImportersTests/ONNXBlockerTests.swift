@@ -101,10 +101,6 @@ private let obstacles = [
     $0.add("Conv", ["x", "w"], "h")
     $0.add("ReduceMean", ["h"], "y", [integers("axes", 1)])
   },
-  ONNXObstacle("one slope per channel", 305, "PReLU(num_parameters=1)") {
-    $0.floats("s", [2, 1, 1], [0.1, 0.2])
-    $0.add("PRelu", ["x", "s"], "y")
-  },
   ONNXObstacle("one bound per channel", 305, "one bound") {
     $0.floats("s", [2, 1, 1], [0.1, 0.2])
     $0.add("Max", ["x", "s"], "y")
@@ -113,12 +109,10 @@ private let obstacles = [
     $0.floats("s", [6, 1], [1, 2, 3, 4, 5, 6])
     $0.add("Add", ["x", "s"], "y")
   },
-  ONNXObstacle("a gate per position", 305, "one value per channel") {
-    $0.add("ReduceMax", ["x"], "g", [integers("axes", 1)])
-    $0.floats("w", [1, 2, 1, 1], [1, 2])
-    $0.add("Conv", ["x", "w"], "h")
-    $0.nodes.remove(at: 0)
-    $0.add("Mul", ["x", "h"], "y")
+  ONNXObstacle("sizes that do not broadcast one to the other", 305, "one value per channel") {
+    $0.add("ReduceMean", ["x"], "rows", [integers("axes", 2)])
+    $0.add("ReduceMean", ["x"], "columns", [integers("axes", 3)])
+    $0.add("Mul", ["rows", "columns"], "y")
   },
   ONNXObstacle("square root of a value", 304, "Sqrt") { $0.add("Sqrt", ["x"], "y") },
   ONNXObstacle("exponential of a value", 304, "Exp") { $0.add("Exp", ["x"], "y") },

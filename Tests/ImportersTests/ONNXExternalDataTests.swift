@@ -113,6 +113,24 @@ struct ONNXExternalDataTests {
     }
   }
 
+  @Test("a thousand tensors over the same bytes")
+  func sharedBytes() throws {
+    try withTemporaryFolder { folder in
+      try write(Self.weights, to: "\(folder)/w")
+      var tied = sketch("w")
+      var twin = tied.initializers[0]
+      twin.name = "twin"
+      tied.initializers.append(twin)
+      #expect(fault { () throws(InputError) in _ = try tied.network(directory: folder) } == nil)
+      for index in 0..<1000 {
+        twin.name = "twin\(index)"
+        tied.initializers.append(twin)
+      }
+      #expect(
+        fault { () throws(InputError) in _ = try tied.network(directory: folder) }?.code == 303)
+    }
+  }
+
   @Test("an offset that is no number")
   func offsetText() throws {
     // Written by hand: the writer only knows numbers.

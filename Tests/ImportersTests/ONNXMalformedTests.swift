@@ -60,6 +60,17 @@ struct ONNXMalformedTests {
     #expect(error.place?.contains("byte") == true)
   }
 
+  @Test("bytes behind the model: a warning, and the network is read")
+  func trailing() throws {
+    let bytes = ONNXSketch.dense.bytes
+    for tail in [[0], [0xff, 0xff], Array("<html>".utf8), [0x3b, 0x00]] as [[UInt8]] {
+      let model = try ONNXModel(parsing: bytes + tail)
+      #expect(model.trailingByteCount == tail.count)
+      let network = try FloatNetwork(importing: model)
+      #expect(network.warnings.map(\.code) == [107])
+    }
+  }
+
   @Test("messages inside messages: 33 levels are too many, 30 are not")
   func nesting() throws {
     // Graph, node, attribute, graph, …: three levels per turn.
@@ -284,6 +295,37 @@ struct ONNXMalformedTests {
       sketch.outputs = ["z"]
       #expect(code(sketch) == 307, "\(type)")
     }
+  }
+
+  @Test("tensors beyond the limit, and sizes whose product overflows")
+  func largeTensors() {
+    var padded = ONNXSketch()
+    padded.input = [.symbol("N"), .size(1), .size(8), .size(8)]
+    padded.integers("p", [0, 0, 1_000_000, 1_000_000, 0, 0, 0, 0])
+    padded.add("Pad", ["x", "p"], "y")
+    #expect(code(padded) == 305)
+    var input = ONNXSketch.dense
+    input.input = [.symbol("N"), .size(70_000), .size(70_000)]
+    #expect(code(input) == 308)
+    // No element at all, and yet the product of three of its sizes overflows.
+    var empty = ONNXSketch.dense
+    empty.initializers.append(
+      ONNXTensor(
+        "empty", elementType: .float, dimensions: [0, 2_000_000_000, 2_000_000_000, 2_000_000_000],
+        integers: []))
+    empty.add("Flatten", ["empty"], "f")
+    empty.add("Add", ["y", "f"], "z")
+    empty.outputs = ["z"]
+    #expect(code(empty) == 309)
+    var pool = ONNXSketch()
+    pool.input = [.symbol("N"), .size(1), .size(8), .size(8)]
+    pool.add(
+      "MaxPool", ["x"], "y",
+      [
+        ONNXAttribute("kernel_shape", .integers([1_000_000, 1_000_000])),
+        ONNXAttribute("pads", .integers([500_000, 500_000, 500_000, 500_000])),
+      ])
+    #expect(code(pool) == 307)
   }
 
   @Test("attributes of the wrong type")

@@ -25,9 +25,11 @@ public final class HostSession {
   public func modelBytes() -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(model.byteCount)
-    session.forEachModelRun { run in run.withRawSpan { span in
-      span.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    } }
+    session.forEachModelRun { run in
+      run.withRawSpan { span in
+        span.withUnsafeBytes { bytes.append(contentsOf: $0) }
+      }
+    }
     let digest = session.modelDigest
     bytes += (0..<Digest.byteCount).map { digest[$0] }
     return bytes

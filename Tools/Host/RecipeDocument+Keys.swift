@@ -24,7 +24,12 @@ extension LayeredObject {
   mutating func seed(_ key: String) throws(InputError) -> UInt64? {
     guard let element = take(key) else { return nil }
     if case .number(let text) = element.value.content, let seed = UInt64(text) { return seed }
-    _ = try element.integer(in: 0...Int64.max)
+    // What is no integer at all has its own words; the rest is out of this range.
+    do throws(InputError) {
+      _ = try element.integer(in: 0...Int64.max)
+    } catch  where error.note == nil {
+      throw error
+    } catch {}
     throw element.outOfRange("0 to 18446744073709551615")
   }
 

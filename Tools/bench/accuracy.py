@@ -39,7 +39,10 @@ class Tally:
 
     def run(self, *arguments) -> dict:
         """Runs a verb with --json and returns its result object."""
+        # Every file it writes is in its own folder, which is made anew for each call of this script.
         line = [str(self.command), *map(str, arguments), "--json"]
+        if arguments[0] in ("init", "convert", "train"):
+            line.append("--force")
         done = subprocess.run(line, capture_output=True, text=True)
         if done.returncode != 0:
             raise CommandFailed(f"{' '.join(line)}\nexit {done.returncode}\n{done.stderr.strip()}")

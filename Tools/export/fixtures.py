@@ -667,6 +667,13 @@ def forms(opset):
     gate = w.node("Sigmoid", [w.node("GlobalAveragePool", [x])])
     out("gate-first", w.node("Mul", [gate, x]))
     out("gate-added", w.node("Add", [gate, x]))
+    spot = w.node("Sigmoid", [w.node("Conv", [x, kernel("spot", 1, 4, 1, 1)])])
+    out("gate-per-position", w.node("Mul", [spot, x]))
+    out("added-per-position", w.node("Add", [x, spot]))
+    row = listed("ReduceMean", [x], "axes", [3], since=18)
+    out("gate-per-row", w.node("Mul", [x, row]))
+    out("prelu-channels", w.node("PRelu", [x, w.constant(
+        "four_slopes", np.array([0.1, -0.2, 0.3, 1.5], np.float32).reshape(4, 1, 1))]))
     out("gate-subtracted", w.node("Sub", [gate, x]))
 
     # Slices, padding, joins.

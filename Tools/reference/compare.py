@@ -42,16 +42,25 @@ def compare(folder):
     theirs = content(folder, "run.tlj")
     try:
         training = start(folder)
-        ours = journal.write(training.records())
+        records = list(training.records())
+        ours = journal.write(records)
     except (FormatError, data_files.DataError, RecipeError, ArithmeticFault) as error:
         return CANNOT_RUN, f"the reference cannot run it: {error}"
     if ours != theirs:
-        records = journal.read(theirs, check_chain=False)
-        chained = [r for r in records if r.kind < 0x80]
+        chained = [r for r in journal.read(theirs, check_chain=False) if r.kind < 0x80]
         return DIFFERENT, verify.compare(start(folder), chained, None)[1]
     if network.write(training.net) != content(folder, "trained.tally"):
         return DIFFERENT, "the journals are equal, the trained models are not"
-    return EQUAL, f"equal: {training.planned} steps, {len(ours)} bytes of journal"
+    return EQUAL, f"equal: {training.planned} steps, {events(records)}"
+
+
+def events(records):
+    """What happened in a run, so that a comparison of runs in which nothing happens is seen for it."""
+    steps = [journal.STEP_LAYOUT.unpack(p) for kind, p in records if kind == journal.STEP]
+    losses, roots = {s[2] for s in steps}, {p[4:] for kind, p in records if kind == journal.ROOT}
+    changes = sum(kind == journal.RANGE for kind, _ in records)
+    return (f"{changes} range changes, {sum(s[4] for s in steps)} elements saturated, "
+            f"{sum(s[5] for s in steps)} updates clipped, {len(losses)} losses, {len(roots)} roots")
 
 
 def main(folders):

@@ -238,11 +238,12 @@ class Training:
     def epoch_record(self, epoch, totals):
         """journal.md 0x05."""
         samples, loss, correct = totals
+        loss = scalar.sat64(loss)  # 7.3; of numbers >= 0 it does not matter when
         if self.validation is None:
             return journal.pack_epoch(epoch, samples, loss, correct, 0, 0, 0)
         v_loss, v_correct = evaluate(self.net, self.recipe, self.validation)
         return journal.pack_epoch(
-            epoch, samples, loss, correct, self.validation.count, v_loss, v_correct)
+            epoch, samples, loss, correct, self.validation.count, scalar.sat64(v_loss), v_correct)
 
     def step(self, t, epoch, s):
         """8.2, one step; (payload of the step record, (samples, loss, correct))."""
@@ -272,7 +273,7 @@ class Training:
         for u in updates:
             u.finish(t)
         record = journal.pack_step(
-            t, len(order), loss_sum, correct, saturated, clipped,
+            t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])
         return record, (len(order), loss_sum, correct)
 

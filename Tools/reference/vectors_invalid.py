@@ -544,7 +544,7 @@ def recipe_faults():
         "node-count-too-large": put(112, "I", 4097) + bytes(8 * 4094),
         "extension-block-unknown": put(116, "I", 1) + struct.pack("<III", 0xFFFFFFFF, 4, 0),
         "extension-count-without-blocks": put(116, "I", 1), "reserved-124-set": put(124, "I", 1),
-        "update-flag-unknown": put(128, "B", 8), "update-reserved-set": put(129, "B", 1),
+        "update-flag-unknown": put(128, "B", 128), "update-reserved-set": put(129, "B", 1),
         "update-last-reserved-set": put(135, "B", 1),
         "updates-nothing": put(128, "B", 0, put(144, "B", 0)),
         "batch-too-large": put(20, "I", (1 << 24) + 1, put(24, "I", 1 << 24)),

@@ -31,28 +31,27 @@ enum Command {
   }
 
   private static func dispatch(_ arguments: [String], _ console: Console) throws -> Int32 {
+    // Before anything can be wrong: an error must know whether JSON was asked for.
+    console.expectJSON(arguments.contains("--json"))
     guard let name = arguments.first else {
       console.print(help)
       return 0
     }
     switch name {
     case "--version":
+      console.expectJSON(false)
       console.print("tally \(version)")
       return 0
     case "--help", "-h", "help":
-      guard name == "help", let topic = arguments.dropFirst().first else {
-        console.print(help)
-        return 0
-      }
-      console.print(try verb(topic).help)
+      let topic = name == "help" ? arguments.dropFirst().first { !$0.hasPrefix("-") } : nil
+      let text = try topic.map { try find($0).help } ?? help
+      console.expectJSON(false)
+      console.print(text)
       return 0
     default: break
     }
-    let verb = try verb(name)
-    let rest = Array(arguments.dropFirst())
-    // Before anything can be wrong: an error must know whether JSON was asked for.
-    console.expectJSON(rest.contains("--json"))
-    let list = try ArgumentList(rest, for: verb)
+    let verb = try find(name)
+    let list = try ArgumentList(Array(arguments.dropFirst()), for: verb)
     try console.configure(list)
     if list.has("--help") {
       console.expectJSON(false)
@@ -62,7 +61,7 @@ enum Command {
     return try verb.run(list, console)
   }
 
-  private static func verb(_ name: String) throws(InputError) -> Verb {
+  private static func find(_ name: String) throws(InputError) -> Verb {
     if let verb = verbs.first(where: { $0.name == name }) { return verb }
     let near = nearestNames(to: name, among: verbs.map(\.name))
     throw InputError(

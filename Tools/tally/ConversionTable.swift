@@ -47,7 +47,8 @@ struct ConversionTable {
     ]
     if let agreement = result.agreement {
       var parts: [(key: String, value: JSONOutput)] = [
-        ("samples", JSONOutput(agreement.sampleCount)), ("agreeing", JSONOutput(agreement.agreeing)),
+        ("samples", JSONOutput(agreement.sampleCount)),
+        ("agreeing", JSONOutput(agreement.agreeing)),
       ]
       if let float = agreement.floatCorrect { parts.append(("floatCorrect", JSONOutput(float))) }
       if let integer = agreement.integerCorrect {
@@ -81,7 +82,9 @@ struct ConversionTable {
       + DecimalText.ratio(UInt64(hundredths.magnitude), 100, places: 1)
   }
 
-  private func decibels(_ hundredths: Int?) -> String { hundredths.map { "\(decimal($0)) dB" } ?? "-" }
+  private func decibels(_ hundredths: Int?) -> String {
+    hundredths.map { "\(decimal($0)) dB" } ?? "-"
+  }
 
   /// Four digits are enough for a table.
   private func short(_ value: Float) -> String {

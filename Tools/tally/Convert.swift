@@ -49,7 +49,8 @@ extension Verb {
     if let text = arguments["--scales"] {
       guard let scales = ConversionOptions.WeightScales(rawValue: text) else {
         throw InputError(
-          802, "\u{2018}\(text)\u{2019} is not per-layer or per-channel", place: "--scales", exit: 2)
+          802, "\u{2018}\(text)\u{2019} is not per-layer or per-channel", place: "--scales", exit: 2
+        )
       }
       options.weightScales = scales
     }

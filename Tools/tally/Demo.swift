@@ -72,7 +72,8 @@ struct Demo {
   private let test: PreparedSamples
   private let recipe: RecipeFields
 
-  init() throws {
+  /// Converts and evaluates; `adapt` and `verify` do the rest.
+  init(recipe text: String = Demo.recipeText) throws {
     let digits = try DemoData.digits()
     let split = DemoData.trainingCount
     network = try DemoData.network()
@@ -88,7 +89,7 @@ struct Demo {
     test = try PreparedSamples(try turned.selecting(split..<turned.count), for: model)
     before = try ModelEvaluation(model, test)
     training = try PreparedSamples(try turned.selecting(0..<split), for: model)
-    recipe = try RecipeDocument(Array(Demo.recipeText.utf8)[...], file: "the demo's recipe")
+    recipe = try RecipeDocument(Array(text.utf8)[...], file: "the demo's recipe")
       .resolved(for: model, hasLabels: true)
   }
 

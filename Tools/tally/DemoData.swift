@@ -32,7 +32,8 @@ enum DemoData {
   /// The images turned by 30° about their centre, with integers: nearest neighbour, what comes from
   /// outside is 0. The same as Tools/bench/shifts.py.
   static func rotated(_ data: DataSet) -> DataSet {
-    guard case .uint8(let pixels) = data.samples.storage, data.shape.height == data.shape.width else {
+    guard case .uint8(let pixels) = data.samples.storage, data.shape.height == data.shape.width
+    else {
       preconditionFailure("the bundled images are square and of bytes")
     }
     // round(65536·cos 30°) and round(65536·sin 30°).

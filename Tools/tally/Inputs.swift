@@ -97,9 +97,12 @@ enum Inputs {
   }
 
   /// A recipe file, or the defaults, with `--set` over it.
-  static func recipe(_ path: String?, _ assignments: [String]) throws(InputError) -> RecipeDocument {
+  static func recipe(_ path: String?, _ assignments: [String]) throws(InputError) -> RecipeDocument
+  {
     var document = RecipeDocument()
-    if let path { document = try RecipeDocument(try FileContents(path: path).bytes[...], file: path) }
+    if let path {
+      document = try RecipeDocument(try FileContents(path: path).bytes[...], file: path)
+    }
     for assignment in assignments { try document.set(assignment) }
     return document
   }

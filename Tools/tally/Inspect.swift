@@ -88,7 +88,9 @@ struct Inspection {
         return
       }
       try self.init(inner, innerKind, path: path, model: nil)
-      add("packed", "gzip, \(DecimalText.grouped(bytes.count)) bytes", "packedBytes", JSONOutput(bytes.count))
+      add(
+        "packed", "gzip, \(DecimalText.grouped(bytes.count)) bytes", "packedBytes",
+        JSONOutput(bytes.count))
     case .torch, .pickle, .keras, .hdf5, .tflite:
       try kind.rejectIfForeign(file: path)
       preconditionFailure("every foreign kind is refused")

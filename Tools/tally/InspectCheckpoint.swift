@@ -26,7 +26,10 @@ extension Inspection {
     for (name, count) in model.operatorCounts { table.add([name, "\(count)"]) }
     tables.append(table)
     members.append(
-      ("operators", .object(model.operatorCounts.map { (key: $0.name, value: JSONOutput($0.count)) })))
+      (
+        "operators",
+        .object(model.operatorCounts.map { (key: $0.name, value: JSONOutput($0.count)) })
+      ))
     addConversion(model)
   }
 
@@ -49,7 +52,8 @@ extension Inspection {
       let network = try FloatNetwork(importing: model)
       let parameters = network.parameterCount
       add(
-        "converts", "yes: \(network.nodes.count) layers, \(DecimalText.grouped(parameters)) parameters",
+        "converts",
+        "yes: \(network.nodes.count) layers, \(DecimalText.grouped(parameters)) parameters",
         "converts", true)
       members.append(("parameters", JSONOutput(parameters)))
       for warning in network.warnings { add("warning", warning.message, "warning") }
@@ -90,5 +94,7 @@ extension Inspection {
     facts.append(("graph", "none: convert with --network NETWORK.json"))
   }
 
-  static func shape(_ sizes: [Int]) -> String { "[\(sizes.map(String.init).joined(separator: ", "))]" }
+  static func shape(_ sizes: [Int]) -> String {
+    "[\(sizes.map(String.init).joined(separator: ", "))]"
+  }
 }

@@ -93,7 +93,9 @@ extension Inspection {
     let keys = try JSONElement.userWritten(bytes, file: path).object().keys
     self.init(format: keys.contains("layers") ? "network description" : "JSON")
     add("keys", keys.joined(separator: ", "), "keys", .array(keys.map { .string($0) }))
-    if format == "JSON" { facts.append(("recipe?", "tally train MODEL --recipe \(path) --dry-run")) }
+    if format == "JSON" {
+      facts.append(("recipe?", "tally train MODEL --recipe \(path) --dry-run"))
+    }
   }
 }
 

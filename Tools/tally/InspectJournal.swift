@@ -89,7 +89,8 @@ extension Inspection {
       memory = try RecipeMemory(bytes, model)
     } catch {
       throw InputError(
-        903, "the journal's recipe is not for this model", place: "\(path) and \(modelPath)", exit: 2)
+        903, "the journal's recipe is not for this model", place: "\(path) and \(modelPath)",
+        exit: 2)
     }
     let recipe = RecipeFields(memory.recipe).json { model.name(ofNode: $0) }
     members.append(("recipe", recipe))

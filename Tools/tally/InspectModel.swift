@@ -32,7 +32,9 @@ extension Inspection {
       JSONOutput(model.multiplyCount))
     let memory = try PlannedMemory(model, SessionRequest(samples: 1, isCompact: true))
     add("flash", memory.sized(model.byteCount), "flashBytes", JSONOutput(model.byteCount))
-    add("RAM", "\(memory.sized(memory.byteCount)) for inference", "ramBytes", JSONOutput(memory.byteCount))
+    add(
+      "RAM", "\(memory.sized(memory.byteCount)) for inference", "ramBytes",
+      JSONOutput(memory.byteCount))
     addNodes(model)
   }
 

@@ -25,7 +25,8 @@ extension Verb {
     let model = try Inputs.model(arguments.positionals[0])
     let wantsTraining =
       arguments.has("--recipe") || arguments.has("--set") || arguments.has("--train")
-    var request = SessionRequest(samples: Int(try arguments.integer("--samples", in: 1...65_536) ?? 1))
+    var request = SessionRequest(
+      samples: Int(try arguments.integer("--samples", in: 1...65_536) ?? 1))
     var recipe: RecipeMemory?
     if wantsTraining {
       let document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
@@ -58,12 +59,17 @@ extension Verb {
       ("lowerBound", JSONOutput(memory.lowerBound)), ("samples", JSONOutput(request.samples)),
       ("isTraining", .bool(request.training != nil)),
       ("byPurpose", .object(purposes.map { (key: $0.name, value: JSONOutput($0.byteCount)) })),
-      ("byLayer", .array(layers.map { layer in
-        [
-          "name": .string(layer.name), "bytes": JSONOutput(layer.byteCount),
-          "buffers": .object(layer.buffers.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
-        ]
-      })),
+      (
+        "byLayer",
+        .array(
+          layers.map { layer in
+            [
+              "name": .string(layer.name), "bytes": JSONOutput(layer.byteCount),
+              "buffers": .object(
+                layer.buffers.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
+            ]
+          })
+      ),
     ]
     if let budget {
       members.append(("budgetBytes", JSONOutput(budget)))
@@ -92,7 +98,8 @@ extension Verb {
 
   /// `65536`, `256KiB`, `1MiB`.
   private static func bytes(_ text: String) throws(InputError) -> Int {
-    for (suffix, unit) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)] where text.hasSuffix(suffix) {
+    for (suffix, unit) in [("KiB", 1 << 10), ("MiB", 1 << 20), ("", 1)] where text.hasSuffix(suffix)
+    {
       guard let count = Int(text.dropLast(suffix.count)), count >= 0, count < 1 << 32 else { break }
       return count * unit
     }

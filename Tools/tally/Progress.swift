@@ -34,7 +34,7 @@ struct Progress {
     }
     if first == nil { first = step.step }
     epoch.samples += step.samples
-    epoch.loss += step.loss
+    epoch.loss = saturatingSum(epoch.loss, step.loss)
     epoch.correct += step.correct
     saturated += Int(step.saturated)
     guard now - lastShown >= (console.canRedraw ? .milliseconds(100) : .seconds(5)) else { return }

@@ -49,7 +49,8 @@ struct RunCheck {
     guard model.digest == inputs.modelDigest else {
       return .diverged(
         step: 0,
-        reason: "the model is not the one of the run, which began with \(inputs.modelDigest.hexadecimal)",
+        reason:
+          "the model is not the one of the run, which began with \(inputs.modelDigest.hexadecimal)",
         offset: nil, code: 903)
     }
     guard let data else { return RunCheck.withoutData(journal) }
@@ -67,7 +68,8 @@ struct RunCheck {
 
   private static func withoutData(_ journal: LoadedJournal) -> Answer {
     if let fault = journal.fault, fault.code != .torn { return broken(fault) }
-    let state = journal.isFinished ? "the chain of \(journal.stepCount) steps is whole" : unfinished(journal)
+    let state =
+      journal.isFinished ? "the chain of \(journal.stepCount) steps is whole" : unfinished(journal)
     return .cannotCheck(
       step: nil, reason: "the data is not given; \(state)",
       help: "--data DATA does the run again")
@@ -115,8 +117,10 @@ struct RunCheck {
     }
     switch comparison.verdict {
     case .diverged(let step, let difference):
+      let isData = inputs.dataDigest == samples.digest
       return .diverged(
-        step: step, reason: difference.field.words, offset: difference.offset, code: 904)
+        step: step, reason: difference.field.words + (isData ? "" : "; the data is not the run's"),
+        offset: difference.offset, code: 904)
     case .unfinished(let steps, _):
       return .cannotCheck(
         step: steps, reason: "\(RunCheck.unfinished(journal)); all of it came out the same",

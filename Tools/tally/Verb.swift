@@ -33,13 +33,12 @@ struct Verb: Sendable {
       usage += positional.isRequired ? " \(positional.name)" : " [\(positional.name)]"
     }
     if !options.isEmpty { usage += " [OPTIONS]" }
-    var text = "\(summary)\n\nUsage: \(usage)\n"
+    var text = "\(summary.prefix(1).uppercased())\(summary.dropFirst()).\n\nUsage: \(usage)\n"
     if !positionals.isEmpty {
       text += "\n" + Verb.columns(positionals.map { ($0.name, $0.help) })
     }
     text += "\nOptions:\n" + Verb.columns(allOptions.map { ($0.usage, $0.help) })
-    if !details.isEmpty { text += "\n\(details)\n" }
-    return text
+    return details.isEmpty ? String(text.dropLast()) : "\(text)\n\(details)"
   }
 
   /// Two columns; a left part that is too long stands on a line of its own.

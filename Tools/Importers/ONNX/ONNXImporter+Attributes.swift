@@ -139,7 +139,7 @@ extension ONNXImporter {
     case "Elu", "Selu", "Celu", "Softplus", "Mish", "ThresholdedRelu", "Softsign":
       "use Relu, Clip, LeakyRelu, HardSwish, Sigmoid, Tanh, Gelu or SiLU"
     case "ArgMax", "TopK", "NonMaxSuppression", "ZipMap", "ArrayFeatureExtractor":
-      "take the scores before it with --output"
+      "take the scores before it with --tensor"
     case "If", "Loop": "export in eval() mode with fixed shapes, so that control flow is resolved"
     default: nil
     }

@@ -59,7 +59,7 @@ extension ONNXImporter {
     case "Relu": return activation(.relu)
     case "Clip": return try readClip()
     case "LeakyRelu": return activation(.leakyRelu(alpha: try float("alpha", default: 0.01)))
-    case "PRelu": return readPRelu()
+    case "PRelu": return try readPRelu()
     case "Sigmoid": return activation(.sigmoid)
     case "Tanh": return activation(.tanh)
     case "HardSwish": return activation(.hardSwish)
@@ -145,15 +145,22 @@ extension ONNXImporter {
     return activation(.clip(low: low, high: high))
   }
 
-  private mutating func readPRelu() -> [Value] {
-    guard let slope = constantInput(1), let values = slope.floats, let first = values.first else {
+  /// PRelu: a leaky ReLU; with a slope per channel, max(x, 0) + slope · min(x, 0).
+  private mutating func readPRelu() throws(InputError) -> [Value] {
+    guard let view = activationInput, let slope = constantInput(1) else {
       return block(305, "its slope is computed from the data")
     }
-    guard values.allSatisfy({ $0 == first }) else {
-      return block(
-        305, "one slope per channel", help: "use one slope: PReLU(num_parameters=1) or LeakyReLU")
+    let values = try finiteValues(slope, "the slopes")
+    if let first = values.first, values.allSatisfy({ $0 == first }) {
+      return activation(.leakyRelu(alpha: first))
     }
-    return activation(.leakyRelu(alpha: first))
+    let below = ActivationKind.clip(low: -.infinity, high: 0)
+    let negative = appendInPlace(.network(.activation(below)), view)
+    let scaled = affine(
+      negative, scale: values.map(Double.init), offset: values.map { _ in 0 }, shape: slope.shape)
+    guard case .activation(let slanted) = scaled[0] else { return scaled }
+    let positive = appendInPlace(.network(.activation(.relu)), view)
+    return one(appendInPlace(.network(.add), positive, and: [slanted.tensor]))
   }
 
   private mutating func readPassThrough() throws(InputError) -> [Value] {

@@ -96,6 +96,12 @@ struct ONNXImporter {
       ExternalData(directory: $0, modelName: model.fileName)
     }
     self.graph = ImportGraph(inputShape: TensorShape(height: 1, width: 1, channels: 1))
+    if model.trailingByteCount > 0 {
+      warnings.append(
+        InputError(
+          107, "\(model.trailingByteCount) bytes behind the model are not read",
+          place: model.fileName, help: "copy or export the file again", exit: 0))
+    }
     try readInitializers()
     try readInput()
   }
@@ -153,7 +159,7 @@ struct ONNXImporter {
       let names = model.graph.outputs.map(\.name)
       throw graphError(
         "the graph has \(names.count) outputs: \(names.joined(separator: ", "))", exit: 2,
-        help: "choose one with --output \(first.name)")
+        help: "choose one with --tensor \(first.name)")
     }
     return first.name
   }

@@ -17,7 +17,22 @@ extension ONNXModel {
     self.init(operatorSets: [], graph: ONNXGraph())
     self.fileName = fileName
     self.directory = directory
-    while let field = try cursor.next() {
+    while true {
+      let start = cursor.offset
+      let field: ProtobufCursor.Field
+      do throws(InputError) {
+        guard let next = try cursor.next() else { break }
+        field = next
+        if ![1, 2, 3, 7, 8, 14, 25].contains(field.number) {
+          try cursor.skip(field.wireType)
+          continue
+        }
+      } catch {
+        // A message has no end mark. Behind a whole model, garbage is what somebody appended.
+        guard graph != nil, !operatorSets.isEmpty else { throw error }
+        trailingByteCount = bytes.count - start
+        break
+      }
       switch field.number {
       case 1:
         try cursor.expect(field, .varint)

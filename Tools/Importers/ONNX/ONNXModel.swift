@@ -18,6 +18,8 @@ public struct ONNXModel: Sendable {
   public var metadata: [ONNXProperty]
   /// Names of the functions defined in the file, as `domain.name`.
   public var functions: [String] = []
+  /// Bytes behind the model that are no protobuf; whatever they are, they are not read.
+  public var trailingByteCount = 0
   /// How errors name the file.
   public var fileName: String = "model.onnx"
   /// Where external data is looked for; nil when the bytes came without a folder.

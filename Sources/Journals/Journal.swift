@@ -120,6 +120,8 @@ public struct JournalReader {
     case .step, .epoch, .end: record.byteCount == 40
     case .range: record.byteCount == 20
     case .root: record.byteCount == 36
+    case .kept:
+      record.byteCount >= 8 && record.byteCount - 8 == 12 * Int(u32(record.payload + 4))
     case .note: true
     }
   }
@@ -131,7 +133,7 @@ public struct JournalReader {
     case .range: bytes[record.payload + 10] == 0 && bytes[record.payload + 11] == 0
     case .epoch: u32(record.payload + 36) == 0
     case .end: u32(record.payload + 4) == 0
-    case .root, .note: true
+    case .root, .kept, .note: true
     }
   }
 
@@ -146,12 +148,15 @@ public struct JournalReader {
       return true
     case .range: return (1...2).contains(bytes[start + 8]) && bytes[start + 9] != 0
     case .note: return bytes.slice(start, record.byteCount).withRawSpan { isUTF8($0) }
-    case .step, .root, .epoch, .end: return true
+    case .step, .root, .epoch, .end, .kept: return true
     }
   }
 
-  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, its ranges,
-  /// root, epoch; end. Notes stand anywhere behind begin and change nothing.
+  /// Whether the last record is a step's, or a kept or range record of one or of the calibration.
+  private var isInStep: Bool { last == .step || last == .kept || last == .range }
+
+  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, kept, its
+  /// ranges, root, epoch; end. Notes stand anywhere behind begin and change nothing.
   private mutating func followsOrder(_ record: Record, isNextStep: Bool) -> Bool {
     guard record.type != .note else { return last != nil }
     let number = u32(record.payload)
@@ -159,13 +164,11 @@ public struct JournalReader {
     switch record.type {
     case .begin: fits = last == nil
     case .step: fits = last != nil && isNextStep
+    case .kept: fits = last == .step && step == number
     case .range:
-      fits =
-        (last == .begin || last == .step || last == .range) && number == (step ?? 0xFFFF_FFFF)
-    case .root: fits = (last == .step || last == .range) && step == number
-    case .epoch:
-      fits =
-        (last == .step || last == .range || last == .root) && step != nil && number == epochs
+      fits = (last == .begin || isInStep) && number == (step ?? 0xFFFF_FFFF)
+    case .root: fits = isInStep && step == number
+    case .epoch: fits = (isInStep || last == .root) && step != nil && number == epochs
     case .end: fits = last != nil && number == (step.map { $0 + 1 } ?? 0)
     case .note: return false
     }

@@ -9,6 +9,8 @@ public enum RecordType: UInt8, Sendable {
   case root = 0x04
   case epoch = 0x05
   case end = 0x06
+  /// Kept counts of sparse gradients (SPEC 8.12).
+  case kept = 0x08
   /// Host, time, program: not part of the chain.
   case note = 0x81
 

@@ -56,11 +56,13 @@ public struct Run {
   public mutating func takeStep(_ sink: inout some RecordSink) {
     let index = trainer.epoch
     var result = Trainer.StepResult()
+    let session = trainer.session
     trainer.takeStep { event in
       switch event {
       case .step(let step):
         result = step
         Run.record(step, &sink)
+        if let kept = session.keptCounts { Run.record(kept: kept, step: step.step, &sink) }
       case .rangeChange(let change): Run.record(change, &sink)
       }
     }
@@ -115,6 +117,15 @@ public struct Run {
     payload.append(UInt32(0))
     payload.append(result.batchDigest, count: 8)
     sink.record(.step, payload, rest: RawSpan())
+  }
+
+  /// - Parameter kept: three counts of each sparse node, as they lie in memory: every target is
+  ///   little-endian.
+  private static func record(kept: View<UInt32>, step: UInt32, _ sink: inout some RecordSink) {
+    var payload = Payload()
+    payload.append(step)
+    payload.append(UInt32(truncatingIfNeeded: kept.count / 3))
+    kept.withRawSpan { sink.record(.kept, payload, rest: $0) }
   }
 
   private static func record(_ change: RangeChange, _ sink: inout some RecordSink) {

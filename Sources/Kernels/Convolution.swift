@@ -161,17 +161,52 @@ extension Convolution {
   public func turnWeights(_ weights: View<Int8>, into turned: View<Int8>) {
     let area = geometry.area
     for group in 0..<groups {
-      for o in 0..<outputsPerGroup {
-        for tap in 0..<area {
-          let place = hasUnitStrides && !isDepthwise ? area &- 1 &- tap : tap
-          for i in 0..<inputsPerGroup {
-            let channel = group &* inputsPerGroup &+ i
-            turned[(channel &* area &+ place) &* outputsPerGroup &+ o] =
-              weights[((group &* outputsPerGroup &+ o) &* area &+ tap) &* inputsPerGroup &+ i]
-          }
-        }
+      for tap in 0..<area {
+        let source = group &* outputsPerGroup &* depth &+ tap &* inputsPerGroup
+        let target = (group &* inputsPerGroup &* area &+ turnedTap(tap)) &* outputsPerGroup
+        transpose(
+          rows: outputsPerGroup, columns: inputsPerGroup,
+          weights.slice(source, weights.count &- source), stride: depth,
+          into: turned.slice(target, turned.count &- target),
+          targetStride: area &* outputsPerGroup)
       }
     }
+  }
+
+  /// Where a tap stands in turned weights.
+  private func turnedTap(_ tap: Int) -> Int {
+    hasUnitStrides && !isDepthwise ? geometry.area &- 1 &- tap : tap
+  }
+
+  /// The operation on `count` of its output channels alone; one group.
+  public func keeping(_ count: Int) -> Convolution {
+    Convolution(
+      input: input, output: Shape(height: output.height, width: output.width, channels: count),
+      geometry: geometry, groups: 1)
+  }
+
+  /// The weights of some output channels in the order that input gradients read them, packed; one group.
+  ///
+  /// - Parameters:
+  ///   - channels: int32, the output channels, ascending.
+  ///   - gathered: int8 [area, channels, inputs].
+  ///   - packed: as `MatrixOperand.packedByteCount(columns: inputs, depth: area·channels)` says.
+  public func turnWeights(
+    _ weights: View<Int8>, of channels: View<Int32>, gatheringInto gathered: View<Int8>,
+    packingInto packed: View<UInt8>
+  ) -> MatrixOperand {
+    let inputs = input.channels
+    for tap in 0..<geometry.area {
+      var target = turnedTap(tap) &* channels.count &* inputs
+      for j in 0..<channels.count {
+        let source = Int(channels[j]) &* depth &+ tap &* inputs
+        gathered.slice(target, inputs).copy(from: weights.slice(source, inputs))
+        target &+= inputs
+      }
+    }
+    return MatrixOperand(
+      turning: gathered, stride: inputs, columns: inputs, depth: geometry.area &* channels.count,
+      packingInto: packed)
   }
 
   /// dx[p, i] = Σ w[o, u, v, i]·g[…, o] for input rows `rows` of one sample (SPEC 6.1, backward).
@@ -208,7 +243,7 @@ extension Convolution {
 
   /// The output position that kernel tap (u, v) joins to input position (row, column), if there is one.
   @inline(__always)
-  private func outputPosition(row: Int, column: Int, u: Int, v: Int) -> Int? {
+  func outputPosition(row: Int, column: Int, u: Int, v: Int) -> Int? {
     let y = row &+ geometry.padTop &- u &* geometry.dilationHeight
     let x = column &+ geometry.padLeft &- v &* geometry.dilationWidth
     guard y >= 0, x >= 0 else { return nil }
@@ -256,7 +291,7 @@ extension Convolution {
     }
   }
 
-  private func inputGradientDepthwise(
+  func inputGradientDepthwise(
     _ g: View<Int8>, turned: View<Int8>, rows: Range<Int>, into gradient: View<Int32>
   ) {
     let channels = input.channels

@@ -8,6 +8,14 @@ public func sum(_ values: View<Int8>) -> Int32 {
   return sum
 }
 
+/// Σ values, wrapping.
+@inlinable
+public func sum(_ values: View<Int32>) -> Int32 {
+  var sum: Int32 = 0
+  for index in 0..<values.count { sum &+= values[index] }
+  return sum
+}
+
 /// sums[c] += Σᵣ values[r, c].
 @inlinable
 public func sumRows(_ values: View<Int8>, rows: Int, columns: Int, into sums: View<Int32>) {

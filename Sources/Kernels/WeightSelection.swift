@@ -48,9 +48,11 @@ public struct WeightSelection {
   }
 
   /// A ← clamp(A), w = (A + ½) ≫ 16 for the selected weights.
-  public func refresh(masters: View<Int32>, into weights: View<Int8>) {
+  ///
+  /// - Parameter range: of the compact tensor, whole rows.
+  public func refresh(masters: View<Int32>, into weights: View<Int8>, in range: Range<Int>) {
     let limit = UpdateLimit.master
-    forEach(in: 0..<masters.count) { compact, whole in
+    forEach(in: range) { compact, whole in
       let master = min(max(masters[compact], -limit), limit)
       masters[compact] = master
       weights[whole] = Int8(truncatingIfNeeded: (master &+ (1 &<< 15)) &>> 16)

@@ -38,6 +38,10 @@ struct BufferList {
   }
 
   mutating func addAll() throws(MemoryPlanError) {
+    if request.training?.hasSparseGradients == true {
+      let count = network.sparseNodeCount(in: 0..<nodeCount) { path[$0] }
+      try add(row: 0, .keptCounts, SessionTable.keptCountByteCount * count)
+    }
     try add(row: 0, .sessionTable, MemoryPlan.tableByteCount(nodeCount: nodeCount))
     for index in 0..<nodeCount { try addParameters(index) }
     for tensor in 0...nodeCount { try addTensor(tensor) }
@@ -71,6 +75,13 @@ struct BufferList {
             from: index, to: backwardTime(index))
         }
       }
+    }
+    if training.hasSparseGradients && path[index + 1] {
+      try add(row: row, .largestGradient, SessionTable.largestGradientByteCount)
+      try add(
+        row: row, .keptChannels, request.samples * maskByteCount(outputs),
+        from: backwardTime(index), to: backwardTime(index))
+      if update.contains(.weights) { try add(row: row, .touchedRows, maskByteCount(outputs)) }
     }
     if update.contains(.biases) { try add(row: row, .biasVelocities, 4 * outputs) }
     // A range change rescales biases even where training leaves them alone.
@@ -195,6 +206,15 @@ struct BufferList {
 }
 
 extension Network {
+  /// Weighted nodes of `range` whose output has a gradient (SPEC 8.12).
+  package func sparseNodeCount(in range: Range<Int>, hasGradient: (_ tensor: Int) -> Bool) -> Int {
+    var count = 0
+    for index in range where hasGradient(index + 1) && node(index).operation.weighted != nil {
+      count += 1
+    }
+    return count
+  }
+
   /// The first and last node that read a tensor, and how many reads there are.
   package func consumers(ofTensor tensor: Int) -> (first: Int, last: Int, count: Int) {
     var result = (first: nodeCount, last: max(0, tensor - 1), count: 0)

@@ -38,10 +38,12 @@ public struct SessionRequest {
     public let tracksRanges: Bool
     /// Gradient norms decide the step, so a weight gradient must be seen whole before it is used.
     public let needsNorms: Bool
+    /// Only part of each sample's gradient is kept (SPEC 8.12).
+    public let hasSparseGradients: Bool
 
     public init(
       updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
-      hasMomentum: Bool, tracksRanges: Bool, needsNorms: Bool
+      hasMomentum: Bool, tracksRanges: Bool, needsNorms: Bool, hasSparseGradients: Bool = false
     ) {
       self.updates = updates
       self.channelLists = channelLists
@@ -50,6 +52,7 @@ public struct SessionRequest {
       self.hasMomentum = hasMomentum
       self.tracksRanges = tracksRanges
       self.needsNorms = needsNorms
+      self.hasSparseGradients = hasSparseGradients
     }
 
     public func update(ofNode index: Int) -> UpdateSet { UpdateSet(rawValue: updates[8 &* index]) }
@@ -93,7 +96,8 @@ public struct SessionRequest {
 /// i and its output.
 public enum BufferPurpose: Int, Sendable, CaseIterable {
   case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
-  case biasVelocities, scaleVelocities, selectedChannels, selectedInput, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
+  case biasVelocities, scaleVelocities, selectedChannels, selectedInput, largestGradient, keptCounts
+  case keptChannels, touchedRows, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
   case backwardWorkspace, sessionTable
 }
 

@@ -76,8 +76,11 @@ public struct Session {
       weightVelocities(index)?.fill(0)
       biasVelocities(index)?.fill(0)
       scaleVelocities(index)?.fill(0)
+      largestGradient(index)?.fill(0)
+      touchedRows(index)?.fill(0)
     }
     for tensor in 0..<network.tensorCount { histogram(tensor)?.fill(0) }
+    keptCounts?.fill(0)
     refreshAll()
   }
 
@@ -164,6 +167,36 @@ public struct Session {
     owned(index, .scaleVelocities, network.node(index).scaleCount, Int32.self)
   }
 
+  /// Y_max and the largest gradient of the step: mantissa and exponent of each (SPEC 8.12).
+  package func largestGradient(_ index: Int) -> View<Int32>? {
+    owned(index, .largestGradient, 4, Int32.self)
+  }
+
+  /// A bit for each output channel that a sample's gradient keeps, during a node's backward pass.
+  package func keptChannels(_ index: Int, _ node: Node, sample: Int) -> View<UInt8>? {
+    let count = maskByteCount(node.output.channels)
+    return owned(index, .keptChannels, request.samples * count, UInt8.self)?
+      .slice(sample * count, count)
+  }
+
+  /// A bit for each output channel whose weights have a gradient in this step; `nil` if all may.
+  package func touchedRows(_ index: Int) -> View<UInt8>? {
+    owned(
+      index, .touchedRows, maskByteCount(network.shape(ofTensor: index + 1).channels), UInt8.self)
+  }
+
+  /// Number of weighted nodes of `range` whose output has a gradient (SPEC 8.12).
+  package func sparseNodeCount(in range: Range<Int>) -> Int {
+    network.sparseNodeCount(in: range) { needsGradient($0) }
+  }
+
+  /// Three counts of each sparse node over the last step, in order (SPEC 8.12).
+  package var keptCounts: View<UInt32>? {
+    let offset = table.offset(0, .keptCounts)
+    guard offset >= 0 else { return nil }
+    return arena.view(offset, 3 * sparseNodeCount(in: 0..<network.nodeCount), of: UInt32.self)
+  }
+
   /// 33 counts of a tracked tensor (SPEC 8.9).
   package func histogram(_ tensor: Int) -> View<Int64>? {
     let offset = table.offset(tensor, .histogram)
@@ -215,6 +248,26 @@ public struct Session {
       let sum = zeroPoint == 0 ? 0 : Kernels.sum(weights.slice(o * shape.depth, shape.depth))
       // May wrap; the complete accumulator does not (SPEC 5.6), so the sum comes out right.
       derived[o] = biases[o] &- zeroPoint &* sum
+    }
+  }
+
+  /// Leaves only the zero-point terms in a node's derived biases, before its biases change.
+  package func detachBiases(_ index: Int, _ node: Node) {
+    let (derived, biases) = (offsetBiases(index, node), self.biases(index, node))
+    for o in 0..<derived.count { derived[o] &-= biases[o] }
+  }
+
+  /// Derived biases again, with new zero-point terms for the marked rows of the weights.
+  package func attachBiases(_ index: Int, _ node: Node, touched: View<UInt8>) {
+    guard let shape = node.operation.weighted else { return }
+    let (derived, biases) = (offsetBiases(index, node), self.biases(index, node))
+    let weights = self.weights(index, node)
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
+    for o in 0..<derived.count {
+      if zeroPoint != 0 && isKept(o, touched) {
+        derived[o] = 0 &- zeroPoint &* Kernels.sum(weights.slice(o * shape.depth, shape.depth))
+      }
+      derived[o] &+= biases[o]
     }
   }
 

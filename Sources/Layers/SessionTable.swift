@@ -15,6 +15,11 @@ package struct SessionTable {
   private static var wordsPerTensor: Int { 8 }
   private static var counterCount: Int { 4 }
 
+  /// Y_max, and the largest gradient of the step: two Scales (SPEC 8.12).
+  package static var largestGradientByteCount: Int { 16 }
+  /// Three counts of a sparse node (SPEC 8.12).
+  package static var keptCountByteCount: Int { 12 }
+
   /// 33 counts of 64 bits (SPEC 8.9).
   package static var histogramByteCount: Int { 33 * 8 }
 

@@ -9,6 +9,7 @@ package struct Tiling {
   /// The operation on the channels whose weights change (SPEC 8.11).
   private let trained: Convolution?
   private let selectsChannels: Bool
+  private let isSparse: Bool
   private let samples: Int
   /// Output rows of one forward tile, and of one step of a weight gradient.
   package let outputRows: Int
@@ -25,11 +26,17 @@ package struct Tiling {
   /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
   /// size and the pass that rounds them.
   package let keepsGradient: Bool
+  /// Whether the backward pass reads weights, inputs and gradients where they lie. It needs next to no
+  /// memory, and for a few samples of a fully connected operation nothing is faster.
+  package let readsInPlace: Bool
+  /// Whether samples keep part of their channels, so that products run on those alone (SPEC 8.12).
+  package let keepsChannels: Bool
 
   package init(_ index: Int, _ node: Node, _ request: SessionRequest) {
     self.node = node
     samples = request.samples
     shape = node.operation.weighted
+    isSparse = request.training?.hasSparseGradients ?? false
     selectsChannels = request.training?.selection(ofNode: index) != nil
     trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
     let isCompact = request.isCompact
@@ -37,12 +44,16 @@ package struct Tiling {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
       packsWeights = false
+      readsInPlace = false
+      keepsChannels = false
       return
     }
     var isFullyConnected = false
     if case .fullyConnected = node.operation { isFullyConnected = true }
     joinedSamples = isFullyConnected && !isCompact ? request.samples : 1
-    joinedGradientSamples = shape.isPointwise && !isCompact ? request.samples : 1
+    readsInPlace = isCompact || isFullyConnected && samples < Tiling.fewestTurnedRows
+    keepsChannels = isSparse && !readsInPlace && !isFullyConnected && shape.groups == 1
+    joinedGradientSamples = shape.isPointwise && !readsInPlace ? request.samples : 1
     packsWeights =
       !isCompact && shape.groups == 1
       && request.samples * shape.output.positions >= Tiling.fewestPackedRows
@@ -55,12 +66,14 @@ package struct Tiling {
       ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
       : shape.input.height
     blockChannels =
-      isCompact ? 1 : trained.isDepthwise ? trained.output.channels : trained.outputsPerGroup
+      readsInPlace ? 1 : trained.isDepthwise ? trained.output.channels : trained.outputsPerGroup
     keepsGradient = !isCompact
   }
 
   /// Packing reads and writes the weights once more; fewer rows than this do not repay it.
   private static var fewestPackedRows: Int { 16 }
+  /// Turning a fully connected operation's weights does not repay for fewer.
+  private static var fewestTurnedRows: Int { 8 }
 
   /// The fewest rows whose elements fill whole bytes of a mask.
   private static func fewestRows(_ height: Int, rowCount: Int) -> Int {
@@ -87,25 +100,31 @@ package struct Tiling {
     node.hasAccumulators ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
   }
 
-  // MARK: Backward, input gradient: turned weights, packed, folded gradient, patches, accumulators
+  // MARK: Backward, input gradient: ratios of channel Scales, turned weights, packed, one sample's kept
+  // channels and their gradient, patches, accumulators
 
-  package var turnedWeights: Int { 0 }
-  package var packedTurned: Int { Arena.aligned(shape?.weightCount ?? 0) }
+  package var channelRatios: Int { 0 }
+  package var turnedWeights: Int {
+    node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0
+  }
+  package var packedTurned: Int {
+    turnedWeights + (readsInPlace ? 0 : Arena.aligned(shape?.weightCount ?? 0))
+  }
   package var packedTurnedByteCount: Int {
-    guard packsWeights, let shape else { return 0 }
+    guard packsWeights || keepsChannels, !readsInPlace, let shape else { return 0 }
     return MatrixOperand.packedByteCount(
       columns: shape.input.channels, depth: shape.backwardDepth)
   }
-  package var foldedGradient: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
-  package var channelRatios: Int {
-    foldedGradient + (node.scalesPerChannel ? Arena.aligned(samples * node.output.count) : 0)
-  }
-  package var gradientPatches: Int {
-    channelRatios + (node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0)
+  package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
+  package var keptListCount: Int { keepsChannels ? node.output.channels : 0 }
+  package var keptGradient: Int { keptList + Arena.aligned(4 * keptListCount) }
+  package var keptGradientByteCount: Int { keepsChannels ? node.output.count : 0 }
+  package var gradientPatches: Int { keptGradient + Arena.aligned(keptGradientByteCount) }
+  package var gradientPatchesByteCount: Int {
+    readsInPlace ? 0 : shape?.inputGradientWorkspace(rows: inputRows) ?? 0
   }
   package var gradientAccumulators: Int {
-    gradientPatches
-      + (shape.map { Arena.aligned($0.inputGradientWorkspace(rows: inputRows)) } ?? 0)
+    gradientPatches + Arena.aligned(gradientPatchesByteCount)
   }
   /// Accumulators of one tile; of all tiles and samples where they are kept.
   package func gradientAccumulatorCount(largestInput: Int) -> Int {
@@ -115,27 +134,41 @@ package struct Tiling {
   }
 
   // MARK: Backward, parameter gradients: bias gradient, weight gradient block, a depthwise convolution's
-  // selected gradient, workspace
+  // selected gradient, one sample's kept channels, their gradient and its product, workspace
 
+  /// |g| of every sample's channels, summed over positions (SPEC 8.12), at the start.
+  package var magnitudesByteCount: Int {
+    isSparse ? 4 * samples * node.output.channels : 0
+  }
   package var biasGradient: Int { 0 }
   package var weightGradient: Int { Arena.aligned(4 * node.output.channels) }
   package var selectedGradient: Int {
     weightGradient + (trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
   }
   package var selectedGradientByteCount: Int {
-    guard let shape, let trained, shape.isDepthwise && selectsChannels else { return 0 }
+    guard let shape, let trained, shape.isDepthwise && selectsChannels, !readsInPlace else {
+      return 0
+    }
     return trained.output.count
   }
-  package var weightGradientWorkspace: Int {
+  package var keptWeightList: Int {
     selectedGradient + Arena.aligned(selectedGradientByteCount)
   }
-
+  package var keptWeightOutput: Int { keptWeightList + Arena.aligned(4 * keptListCount) }
+  package var keptWeightGradient: Int {
+    keptWeightOutput + Arena.aligned(keptGradientByteCount)
+  }
+  package var keptWeightGradientCount: Int {
+    keepsChannels ? trained?.weightCount ?? 0 : 0
+  }
+  package var weightGradientWorkspace: Int {
+    keptWeightGradient + Arena.aligned(4 * keptWeightGradientCount)
+  }
   package var weightGradientWorkspaceByteCount: Int {
-    trained.map {
-      $0.weightGradientWorkspace(
-        channels: blockChannels,
-        positions: joinedGradientSamples * outputRows * $0.output.width)
-    } ?? 0
+    guard !readsInPlace, let trained else { return 0 }
+    return trained.weightGradientWorkspace(
+      channels: blockChannels,
+      positions: joinedGradientSamples * outputRows * trained.output.width)
   }
 
   package func backwardByteCount(
@@ -150,13 +183,10 @@ package struct Tiling {
         gradientAccumulators + 4 * gradientAccumulatorCount(largestInput: largestInput)
     }
     if update.contains(.weights) {
-      byteCount = max(
-        byteCount,
-        weightGradientWorkspace
-          + weightGradientWorkspaceByteCount)
+      byteCount = max(byteCount, weightGradientWorkspace + weightGradientWorkspaceByteCount)
     } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)
     }
-    return byteCount
+    return max(byteCount, magnitudesByteCount)
   }
 }

@@ -101,6 +101,12 @@ void tally_gemm_s8_packed(
   VERSION_NEON(gemm_s8_packed)(M, N, K, A, lda, packed, C, ldc, accumulate);
 }
 
+void tally_add_rows_s8(
+    int32_t rows, int32_t count, const int8_t *scalars, ptrdiff_t step, const int8_t *x,
+    ptrdiff_t ldx, int32_t *y) {
+  VERSION(add_rows_s8)(rows, count, scalars, step, x, ldx, y);
+}
+
 void tally_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
   VERSION(transpose_s8)(rows, columns, src, lds, dst, ldd);

@@ -131,6 +131,7 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, pack_s8);                 \
   TALLY_VERSION(level, pack_s8_transposed);      \
   TALLY_VERSION(level, gemm_s8_packed);          \
+  TALLY_VERSION(level, add_rows_s8);             \
   TALLY_VERSION(level, transpose_s8);            \
   TALLY_VERSION(level, depthwise_s8_rows);       \
   TALLY_VERSION(level, requantize_bias_s8);      \

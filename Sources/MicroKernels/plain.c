@@ -69,6 +69,17 @@ void tally_plain_gemm_s8_packed(
   }
 }
 
+void tally_plain_add_rows_s8(
+    int32_t rows, int32_t count, const int8_t *scalars, ptrdiff_t step, const int8_t *x,
+    ptrdiff_t ldx, int32_t *y) {
+  for (int32_t r = 0; r < rows; r++) {
+    const int32_t scalar = scalars[r * step];
+    const int8_t *row = x + r * ldx;
+    if (scalar == 0) continue;
+    for (int32_t i = 0; i < count; i++) y[i] = wrapping_add(y[i], scalar * row[i]);
+  }
+}
+
 void tally_plain_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
   for (int32_t c = 0; c < columns; c++)

@@ -15,9 +15,11 @@ struct Backward {
   /// Samples in this micro-batch.
   let samples: Int
   let rates: Rates
+  /// Samples of the whole step, B_t.
+  var batch: UInt32 = 1
 
-  private var network: Network { session.network }
-  private var table: SessionTable { session.table }
+  var network: Network { session.network }
+  var table: SessionTable { session.table }
 
   /// Learning rates of the step and the number of its micro-batches.
   struct Rates {
@@ -50,8 +52,9 @@ struct Backward {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
       onNode(self, index)
-      inputGradients(index, node)
+      // Parameters first: the input gradient may fold the output's gradient where it lies.
       parameterGradients(index, node)
+      inputGradients(index, node)
     }
   }
 
@@ -71,7 +74,7 @@ struct Backward {
     return gradient(tensor).slice(sample * count, count)
   }
 
-  private var request: SessionRequest { session.request }
+  var request: SessionRequest { session.request }
 
   private func emitLoss(_ scale: Scale) {
     let tensor = network.nodeCount
@@ -252,22 +255,18 @@ struct Backward {
   ) {
     let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .backwardWorkspace)
-    let turned = session.arena.view(
-      workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
-    shape.turnWeights(session.weights(index, node), into: turned)
-    let operand = session.operand(
-      turned, columns: shape.input.channels, depth: shape.backwardDepth,
-      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
-    var g = gradient(index + 1)
+    let weights = session.weights(index, node)
     var weightScale = session.weightScale(index, node, 0)
     if node.scalesPerChannel {
       let fold = ChannelFold(node, session.weightScales(index, node))
       weightScale = fold.largest
-      g = self.fold(index, node, fold, workspace: workspace, tiling)
+      if scale != .zero { self.fold(index, node, fold, tiling) }
     }
+    let g = gradient(index + 1)
+    let keeps = keeping(index, node, shape, tiling)
+    let operand = keeps == nil ? turnedWeights(weights, shape, workspace, tiling) : nil
     let patches = session.arena.view(
-      workspace + tiling.gradientPatches, shape.inputGradientWorkspace(rows: tiling.inputRows),
-      of: Int8.self)
+      workspace + tiling.gradientPatches, tiling.gradientPatchesByteCount, of: Int8.self)
     let accumulators = session.arena.view(
       workspace + tiling.gradientAccumulators,
       tiling.gradientAccumulatorCount(largestInput: 0), of: Int32.self)
@@ -279,39 +278,67 @@ struct Backward {
       accumulators: accumulators
     ) { sample, first, part in
       let row = first / rowElements
-      shape.inputGradient(
-        g.slice(sample * outputs, outputs), turned: operand,
-        rows: row..<row + part.count / rowElements, workspace: patches, into: part)
+      let rows = row..<row + part.count / rowElements
+      let g = g.slice(sample * outputs, outputs)
+      switch keeps {
+      case nil:
+        guard let operand else { return }
+        shape.inputGradient(g, turned: operand, rows: rows, workspace: patches, into: part)
+      case .inPlace:
+        shape.inputGradientInPlace(g, weights: weights, rows: rows, into: part)
+      case .channels:
+        keptInputGradient(index, node, shape, tiling, g, sample: sample, patches, into: part)
+      }
     }
   }
 
-  /// ĝ of SPEC 6.1: the gradient with every channel at the largest weight Scale.
-  private func fold(
-    _ index: Int, _ node: Node, _ fold: ChannelFold, workspace: Int, _ tiling: Tiling
-  ) -> View<Int8> {
+  /// A node's weights as its input gradient reads them, in the workspace.
+  private func turnedWeights(
+    _ weights: View<Int8>, _ shape: Convolution, _ workspace: Int, _ tiling: Tiling
+  ) -> MatrixOperand {
+    let turned = session.arena.view(
+      workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
+    shape.turnWeights(weights, into: turned)
+    return session.operand(
+      turned, columns: shape.input.channels, depth: shape.backwardDepth,
+      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
+  }
+
+  /// g becomes ĝ of SPEC 6.1: every channel at the largest weight Scale. Nobody reads g after that.
+  private func fold(_ index: Int, _ node: Node, _ fold: ChannelFold, _ tiling: Tiling) {
     let ratios = session.arena.view(
-      workspace + tiling.channelRatios, node.output.channels, of: Int32.self)
+      table.offset(index + 1, .backwardWorkspace) + tiling.channelRatios, node.output.channels,
+      of: Int32.self)
     for o in 0..<ratios.count { ratios[o] = fold.ratio(o) }
-    let count = samples * node.output.count
-    let folded = session.arena.view(workspace + tiling.foldedGradient, count, of: Int8.self)
+    let g = gradient(index + 1).slice(0, samples * node.output.count)
     foldChannels(
-      gradient(index + 1).slice(0, count), ratios: ratios, stream(.foldRounding, 4 * index + 3),
-      first: 0, into: folded)
-    return folded
+      g, ratios: ratios, stream(.foldRounding, 4 * index + 3), first: 0, into: g)
   }
 
   // MARK: Parameter gradients
 
   func parameterGradients(_ index: Int, _ node: Node) {
     let update = recipe.update(ofNode: index)
-    guard !update.isEmpty, let shape = node.operation.weighted else { return }
+    guard let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
     let tiling = Tiling(index, node, request)
     if update.contains(.scales) { updateScales(index, node, scale, tiling) }
-    let db = biasGradient(index, node, shape, tiling)
-    if update.contains(.weights) { updateWeights(index, node, shape, scale, db, tiling) }
-    if update.contains(.biases) { updateBiases(index, node, scale, db) }
+    let isSparse = session.largestGradient(index) != nil
+    if update.contains(.biases) || !isSparse && update.contains(.weights) {
+      let db = biasGradient(index, node, shape, tiling)
+      if update.contains(.biases) { updateBiases(index, node, scale, db) }
+      if !isSparse && update.contains(.weights) {
+        updateWeights(index, node, shape, scale, db, tiling)
+      }
+    }
+    guard isSparse else { return }
+    sparsify(index, node, scale, tiling)
+    if update.contains(.weights) {
+      // The zero-point terms are those of the gradient that is left.
+      let db = biasGradient(index, node, shape, tiling)
+      updateWeights(index, node, shape, scale, db, tiling)
+    }
   }
 
   /// db (SPEC 6.1), at the start of the node's workspace.
@@ -328,7 +355,7 @@ struct Backward {
     return db
   }
 
-  private func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
+  func isHead(_ index: Int) -> Bool { index == network.lastWeightedNode }
 
   private func updateWeights(
     _ index: Int, _ node: Node, _ shape: Convolution, _ scale: Scale, _ db: View<Int32>,
@@ -338,7 +365,8 @@ struct Backward {
     let inputScale = table.scale(node.firstInput)
     let trained = session.trainedShape(index, shape)
     let selection = session.weightSelection(index, shape)
-    let isOneBlock = tiling.blockChannels == trained.output.channels
+    let keeps = keeping(index, node, shape, tiling)
+    let isOneBlock = tiling.blockChannels == trained.output.channels && keeps != .inPlace
     let needsNorm = recipe.trustRatio != .zero || recipe.normClip != .zero
     var limits = StepLimits()
     if needsNorm {
@@ -437,6 +465,11 @@ struct Backward {
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
     isComputed: Bool = false, _ body: (_ block: View<Int32>, _ firstRow: Int) -> Void
   ) {
+    if let keeps = keeping(index, node, shape, tiling) {
+      forEachKeptBlock(
+        index, node, shape, db, tiling, keeps, isComputed: isComputed, body)
+      return
+    }
     let workspace = table.offset(index + 1, .backwardWorkspace)
     let trained = session.trainedShape(index, shape)
     let selection = session.weightSelection(index, shape)

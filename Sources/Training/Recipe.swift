@@ -121,6 +121,7 @@ public struct Recipe {
 
   /// Kinds of extension blocks (Formats/recipe.md).
   public enum Block: UInt32, Sendable {
+    case sparseGradients = 1
     case channelLists = 3
   }
 
@@ -139,12 +140,22 @@ public struct Recipe {
     return nil
   }
 
+  /// How much of each gradient is kept; `nil` for all of it (SPEC 8.12).
+  public var sparseGradients: SparseGradients? {
+    guard let block = block(.sparseGradients) else { return nil }
+    func field(_ offset: Int) -> Int32 { Int32(block[offset]) | Int32(block[offset + 1]) << 8 }
+    return SparseGradients(
+      minimum: field(0), maximum: field(2), damping: field(4), headMinimum: field(6),
+      decayShift: Int32(block[8]))
+  }
+
   /// Memory that training by this recipe needs.
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
       updates: updates, channelLists: block(.channelLists), seed: seed,
       hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
-      needsNorms: trustRatio != .zero || normClip != .zero)
+      needsNorms: trustRatio != .zero || normClip != .zero,
+      hasSparseGradients: block(.sparseGradients) != nil)
   }
 
   // MARK: Validation
@@ -190,6 +201,7 @@ public struct Recipe {
     }
     try checkNodes(network)
     try checkBlocks()
+    try checkSparseGradients()
     try checkChannelLists(network)
   }
 
@@ -230,18 +242,30 @@ public struct Recipe {
 
   /// Rule and number of selected channels (SPEC 8.11).
   private func checkSelection(_ node: Node, at offset: Int) throws(RecipeError) {
-    try check(u32(offset + 4) == 0, offset + 4)
+    try check(u32(offset + 4) == 0, offset)
     let count = Int(truncatingIfNeeded: u16(offset + 2))
     if bytes[offset + 1] == 0 {
-      try check(count == 0, offset + 2)
+      try check(count == 0, offset)
       return
     }
-    try check(ChannelSelection.Rule(rawValue: bytes[offset + 1]) != nil, offset + 1)
-    try check(UpdateSet(rawValue: bytes[offset]).contains(.weights), offset + 1)
+    try check(ChannelSelection.Rule(rawValue: bytes[offset + 1]) != nil, offset)
+    try check(UpdateSet(rawValue: bytes[offset]).contains(.weights), offset)
     guard let channels = node.operation.weighted?.selectableChannelCount else {
-      throw RecipeError(.badField, offset + 1)
+      throw RecipeError(.badField, offset)
     }
-    try check(count >= 1 && count <= channels, offset + 2)
+    try check(count >= 1 && count <= channels, offset)
+  }
+
+  /// Ratios in order, at least two channels at the head (SPEC 8.12).
+  private func checkSparseGradients() throws(RecipeError) {
+    guard let block = block(.sparseGradients) else { return }
+    try check(block.count == SparseGradients.byteCount, firstBlock)
+    guard let fields = sparseGradients else { return }
+    let one: Int32 = 1 << 15
+    try check(fields.minimum <= fields.maximum && fields.maximum <= one, firstBlock)
+    try check(fields.damping <= one && fields.headMinimum >= 2, firstBlock)
+    try check(fields.decayShift <= 30, firstBlock)
+    try check(block[9] == 0 && block[10] == 0 && block[11] == 0, firstBlock)
   }
 
   /// The lists of the nodes whose channels are listed: as long as they say, ascending, of channels that

@@ -30,6 +30,9 @@ extension Trainer {
       }
     }
     for tensor in 0..<network.tensorCount { hash.update(session.table.scale(tensor)) }
+    for index in 0..<network.nodeCount {
+      if let largest = session.largestGradient(index) { hash.update(view: largest.slice(0, 2)) }
+    }
     return hash.finalize()
   }
 }

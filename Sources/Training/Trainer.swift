@@ -97,6 +97,7 @@ public struct Trainer {
     session.table.reset(.saturated)
     session.table.reset(.clipped)
     prepareUpdates(rates)
+    prepareSparseGradients()
     var digest = SHA256()
     digest.update(tag: "tally/batch/v1")
     for query in 0..<microBatches {
@@ -106,6 +107,7 @@ public struct Trainer {
         order, start..<end, query, rates, batch: count, &result, &digest, onNode: onNode)
     }
     applyUpdates(microBatches: microBatches)
+    updateLargestGradients()
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
@@ -145,7 +147,7 @@ public struct Trainer {
     }
     Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
-      samples: positions.count, rates: rates
+      samples: positions.count, rates: rates, batch: batch
     ).run(lossScale: lossScale(batch: batch), onNode: onNode)
   }
 
@@ -270,7 +272,9 @@ extension Trainer {
       let update = recipe.update(ofNode: index)
       guard !update.isEmpty else { continue }
       let node = session.network.node(index)
-      if update.contains(.weights) { applyWeights(index, node, microBatches) }
+      let touched = onlyTouchedRows(index)
+      if touched != nil { session.detachBiases(index, node) }
+      if update.contains(.weights) { applyWeights(index, node, microBatches, touched) }
       if let velocities = session.biasVelocities(index) {
         subtract(
           velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)
@@ -278,20 +282,36 @@ extension Trainer {
         if recipe.momentum == 0 { velocities.fill(0) }
       }
       session.scaleVelocities(index).map { applyScales(index, node, $0) }
-      session.refresh(index)
+      if let touched {
+        session.refreshMultipliers(index, node)
+        session.attachBiases(index, node, touched: touched)
+      } else {
+        session.refresh(index)
+      }
     }
   }
 
-  private func applyWeights(_ index: Int, _ node: Node, _ microBatches: UInt32) {
+  /// The rows of a node's weights that can have changed, where the others cannot have: no gradient, no
+  /// momentum, no decay.
+  private func onlyTouchedRows(_ index: Int) -> View<UInt8>? {
+    guard recipe.momentum == 0, recipe.weightDecay == .zero else { return nil }
+    return session.masters(index) == nil ? nil : session.touchedRows(index)
+  }
+
+  private func applyWeights(
+    _ index: Int, _ node: Node, _ microBatches: UInt32, _ touched: View<UInt8>?
+  ) {
     guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let velocities = session.weightVelocities(index)
-    if let masters = session.masters(index) {
+    if let masters = session.masters(index), let touched {
+      refreshRows(index, shape, masters, weights, touched)
+    } else if let masters = session.masters(index) {
       if let velocities {
         subtract(velocities: velocities, from: masters, limit: UpdateLimit.master)
       }
       if let selection = session.weightSelection(index, shape) {
-        selection.refresh(masters: masters, into: weights)
+        selection.refresh(masters: masters, into: weights, in: 0..<masters.count)
       } else {
         Kernels.refresh(masters: masters, into: weights)
       }
@@ -305,6 +325,25 @@ extension Trainer {
         Kernels.subtractStochastically(velocities: velocities, from: weights, lanes)
       }
       if recipe.momentum == 0 { velocities.fill(0) }
+    }
+  }
+
+  /// w of the rows that have had a gradient.
+  private func refreshRows(
+    _ index: Int, _ shape: Convolution, _ masters: View<Int32>, _ weights: View<Int8>,
+    _ touched: View<UInt8>
+  ) {
+    let trained = session.trainedShape(index, shape)
+    let selection = session.weightSelection(index, shape)
+    for row in 0..<trained.output.channels
+    where isKept(selection?.outputChannel(row) ?? row, touched) {
+      let first = row * trained.depth
+      if let selection {
+        selection.refresh(masters: masters, into: weights, in: first..<first + trained.depth)
+      } else {
+        Kernels.refresh(
+          masters: masters.slice(first, trained.depth), into: weights.slice(first, trained.depth))
+      }
     }
   }
 }

@@ -65,6 +65,9 @@ struct TracedRun {
     case .root: fields = [u32(), hexadecimal(32)]
     case .epoch: fields = [u32(), u32(), i64(), u32(), u32(), i64(), u32(), u32()]
     case .end: fields = [u32(), u32(), hexadecimal(32)]
+    case .kept:
+      let count = reader.u32(record.payload + 4)
+      fields = (0..<2 + 3 * count).map { _ in u32() }
     case .note: fields = []
     }
     return ("\(record.type)", fields.joined(separator: " "))

@@ -12,6 +12,8 @@ public final class LoadedJournal {
   public private(set) var stepCount: UInt32 = 0
   public private(set) var rangeChangeCount = 0
   public private(set) var rootCount = 0
+  /// Sums over all steps for each sparse node, in order (SPEC 8.12).
+  public private(set) var kept: [Kept] = []
   public private(set) var epochs: [EpochResult] = []
   public private(set) var notes: [String] = []
   /// The digest of the trained model; nil while the run is unfinished.
@@ -37,6 +39,16 @@ public final class LoadedJournal {
     goodByteCount = reader.offset
   }
 
+  /// Channels of a sparse node's gradient, summed over samples.
+  public struct Kept: Equatable, Sendable {
+    /// Σ k.
+    public var selected: UInt64 = 0
+    /// Σ min(k, c).
+    public var touched: UInt64 = 0
+    /// Σ c.
+    public var active: UInt64 = 0
+  }
+
   public var isFinished: Bool { result != nil && fault == nil }
 
   /// Whether the file ends inside a record whose frame could be whole.
@@ -58,6 +70,7 @@ public final class LoadedJournal {
     case .begin: inputs = JournalInputs(record, in: reader)
     case .step: stepCount += 1
     case .range: rangeChangeCount += 1
+    case .kept: addKept(start, of: reader)
     case .root: rootCount += 1
     case .epoch:
       let validated = reader.u32(start + 20)
@@ -72,6 +85,17 @@ public final class LoadedJournal {
     case .note:
       notes.append(
         String(decoding: (0..<record.byteCount).map { bytes[start + $0] }, as: UTF8.self))
+    }
+  }
+
+  private func addKept(_ start: Int, of reader: JournalReader) {
+    let count = Int(reader.u32(start + 4))
+    while kept.count < count { kept.append(Kept()) }
+    for node in 0..<count {
+      let first = start + 8 + 12 * node
+      kept[node].selected += UInt64(reader.u32(first))
+      kept[node].touched += UInt64(reader.u32(first + 4))
+      kept[node].active += UInt64(reader.u32(first + 8))
     }
   }
 

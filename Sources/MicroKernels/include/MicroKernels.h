@@ -66,6 +66,14 @@ void tally_gemm_s8_packed(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
     int32_t *C, ptrdiff_t ldc, int accumulate);
 
+/// y[i] += Σ_r scalars[r·step]·x[r·ldx + i]: rows of x, weighted and added.
+///
+/// Rows whose scalar is 0 are not read: the product that skips work. x is [rows, count]; every int8
+/// value is allowed in both.
+void tally_add_rows_s8(
+    int32_t rows, int32_t count, const int8_t *scalars, ptrdiff_t step, const int8_t *x,
+    ptrdiff_t ldx, int32_t *y);
+
 /// dst[c][r] = src[r][c]; src is [rows, columns].
 void tally_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);

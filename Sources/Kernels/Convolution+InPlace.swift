@@ -64,7 +64,8 @@ extension Convolution {
         let sums = gradient.slice(tap &* inputsPerGroup, inputsPerGroup)
         // Output columns whose tap lies inside the input.
         let offset = v &* geometry.dilationWidth &- geometry.padLeft
-        let firstColumn = offset >= 0 ? 0 : (geometry.strideWidth &- 1 &- offset) / geometry.strideWidth
+        let firstColumn =
+          offset >= 0 ? 0 : (geometry.strideWidth &- 1 &- offset) / geometry.strideWidth
         let room = input.width &- 1 &- offset
         guard room >= 0 else { continue }
         let columns = min(output.width, room / geometry.strideWidth &+ 1) &- firstColumn

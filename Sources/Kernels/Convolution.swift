@@ -125,7 +125,8 @@ extension Convolution {
         for u in 0..<geometry.kernelHeight {
           let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
           for v in 0..<geometry.kernelWidth {
-            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let column =
+              c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
             let tap = u &* geometry.kernelWidth &+ v
             if row >= 0 && row < input.height && column >= 0 && column < input.width {
               let values = x.slice((row &* input.width &+ column) &* channels, channels)
@@ -344,7 +345,8 @@ extension Convolution {
     workspace: View<Int8>, into gradient: View<Int32>
   ) {
     if isDepthwise {
-      weightGradientDepthwise(x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+      weightGradientDepthwise(
+        x, g, padding: padding, channels: channels, rows: rows, into: gradient)
       return
     }
     let positions = rows.count &* output.width
@@ -395,7 +397,8 @@ extension Convolution {
         for u in 0..<geometry.kernelHeight {
           let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
           for v in 0..<geometry.kernelWidth {
-            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let column =
+              c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
             let tap = u &* geometry.kernelWidth &+ v
             let inside = row >= 0 && row < input.height && column >= 0 && column < input.width
             let start = (row &* input.width &+ column) &* stride

@@ -37,7 +37,8 @@ public struct MeanSquaredError: Sendable {
       gradient?[j] = residual
       let bounded = Int64(min(max(residual, -(1 &<< 24)), 1 &<< 24))
       // At most 2²⁴ outputs of 2⁴⁸: 2⁷² saturates, as SPEC 7.2 says, after the sum.
-      let (next, overflow) = sum.addingReportingOverflow(UInt64(truncatingIfNeeded: bounded &* bounded))
+      let (next, overflow) = sum.addingReportingOverflow(
+        UInt64(truncatingIfNeeded: bounded &* bounded))
       sum = overflow ? .max : next
     }
     let bounded = Int64(truncatingIfNeeded: min(sum, UInt64(truncatingIfNeeded: Int64.max)))

@@ -97,7 +97,8 @@ public struct SessionRequest {
 public enum BufferPurpose: Int, Sendable, CaseIterable {
   case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
   case biasVelocities, scaleVelocities, selectedChannels, selectedInput, largestGradient, keptCounts
-  case keptChannels, touchedRows, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
+  case keptChannels, touchedRows, histogram, activation, mask, gradient, incomingGradient,
+    forwardWorkspace
   case backwardWorkspace, sessionTable
 }
 

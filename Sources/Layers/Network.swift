@@ -77,7 +77,8 @@ public struct Network {
 
   /// The record of node `index`, 128 bytes.
   package func record(_ index: Int) -> NodeRecord {
-    NodeRecord(view(sections.nodes + index * NodeRecord.byteCount, NodeRecord.byteCount, of: UInt8.self))
+    NodeRecord(
+      view(sections.nodes + index * NodeRecord.byteCount, NodeRecord.byteCount, of: UInt8.self))
   }
 
   /// Node `index`, 0..<nodeCount.
@@ -99,7 +100,8 @@ public struct Network {
   }
 
   public func weights(of node: Node) -> View<Int8> {
-    view(sections.weights + node.firstWeight, node.operation.weighted?.weightCount ?? 0, of: Int8.self)
+    view(
+      sections.weights + node.firstWeight, node.operation.weighted?.weightCount ?? 0, of: Int8.self)
   }
 
   public func biases(of node: Node) -> View<Int32> {

@@ -112,7 +112,9 @@ private struct Validator: ~Copyable, ~Escapable {
         throw ModelError(.badSection, at: entry + 4)
       }
       guard offset == expected else { throw ModelError(.badSection, at: entry + 8) }
-      guard length <= span.byteCount - offset else { throw ModelError(.truncated, at: span.byteCount) }
+      guard length <= span.byteCount - offset else {
+        throw ModelError(.truncated, at: span.byteCount)
+      }
       try record(section, count: count, offset: offset, length: length, entry: entry)
       contentEnd = offset + length
       expected = ModelFormat.aligned(contentEnd)

@@ -206,7 +206,8 @@ struct NodeValidator {
     for channel in 0..<scales {
       let entry = network.sections.scales + 8 * (scale + channel)
       let pair = network.view(entry, 2, of: Int32.self)
-      guard let weightScale = Scale(mantissa: pair[0], exponent: pair[1]), weightScale != .zero else {
+      guard let weightScale = Scale(mantissa: pair[0], exponent: pair[1]), weightScale != .zero
+      else {
         throw ModelError(.badScale, at: entry)
       }
       if record.flags & NodeRecord.accumulatorsFlag != 0,

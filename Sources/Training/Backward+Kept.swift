@@ -131,7 +131,9 @@ extension Backward {
     let area = session.arena.view(
       table.offset(index + 1, .backwardWorkspace) + tiling.weightGradient,
       rowCount * trained.depth, of: Int32.self)
-    if keeping == .channels && !isComputed { keptWeightGradient(index, node, shape, db, tiling, area) }
+    if keeping == .channels && !isComputed {
+      keptWeightGradient(index, node, shape, db, tiling, area)
+    }
     for row in 0..<trained.output.channels {
       let channel = selection?.outputChannel(row) ?? row
       guard isTouched(index, node, channel) else { continue }

@@ -230,7 +230,9 @@ struct RangeTracker {
       case .convolution, .fullyConnected:
         if octaves < 0, moves(node.firstInput, with: tensor),
           !canDouble(session.biases(index, node), times: -octaves)
-        { return false }
+        {
+          return false
+        }
       case .add:
         let second = session.secondInput(node)
         if AddConstants(scale(node.firstInput), scale(second), output: scale(index + 1)) == nil {

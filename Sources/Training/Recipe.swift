@@ -276,7 +276,9 @@ public struct Recipe {
     let place = firstBlock
     var first = 0
     for index in 0..<nodeCount {
-      guard let selection = self.selection(ofNode: index), selection.rule == .listed else { continue }
+      guard let selection = self.selection(ofNode: index), selection.rule == .listed else {
+        continue
+      }
       let channels = network.node(index).operation.weighted?.selectableChannelCount ?? 0
       guard let lists, lists.count >= first + 2 * selection.count else {
         throw RecipeError(.badField, place)

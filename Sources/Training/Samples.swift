@@ -45,7 +45,8 @@ public struct Samples {
   public func firstMisfit(_ network: Network) -> Int? {
     guard valuesPerSample == network.inputShape.count else { return 0 }
     if let labels {
-      for sample in 0..<count where labels[sample] < 0 || Int(labels[sample]) >= network.outputCount {
+      for sample in 0..<count where labels[sample] < 0 || Int(labels[sample]) >= network.outputCount
+      {
         return sample
       }
     } else if targetsPerSample != network.outputCount {

@@ -27,12 +27,12 @@ func addressing() {
 func purposes() {
   let all: [Purpose] = [
     .gradientRounding, .weightRounding, .perturbation, .shuffle, .dropout, .initialization,
-    .foldRounding, .evolution,
+    .foldRounding, .evolution, .channelChoice,
   ]
-  #expect(all.map(\.rawValue) == Array(0...7))
-  #expect(Purpose(rawValue: 8) == nil)
+  #expect(all.map(\.rawValue) == Array(0...8))
+  #expect(Purpose(rawValue: 9) == nil)
   let first = all.map { key.stream($0, tensor: 0, step: 0, query: 0).word(0) }
-  #expect(Set(first).count == 8)
+  #expect(Set(first).count == 9)
 }
 
 @Test("word, bits16 and sign read the blocks in the written order")

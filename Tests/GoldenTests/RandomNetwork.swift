@@ -49,7 +49,8 @@ struct RandomNetwork {
     builder = ModelBuilder(
       inputShape: shape,
       inputQuantization: Quantization(
-        scale: wish.isExtreme ? random.scale(-40, 40) : random.scale(-7, -5), zeroPoint: Int32(random.between(-128, 127))),
+        scale: wish.isExtreme ? random.scale(-40, 40) : random.scale(-7, -5),
+        zeroPoint: Int32(random.between(-128, 127))),
       inputMaps: (0..<maps).map { _ in
         .init(
           scale: random.scale(-1, 0), isNegative: random.once(in: 4),

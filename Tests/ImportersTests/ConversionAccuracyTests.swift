@@ -38,7 +38,8 @@ struct ConversionAccuracyTests {
       calibration: "cifar:@/cifar10/train_2000.bin.gz[0..<256]",
       test: "cifar:@/cifar10/test_1800.bin.gz",
       input: InputPreparation(
-        scale: ExactRatio(1, 255)!, mean: ["0.485", "0.456", "0.406"].map { ExactRatio(parsing: $0)! },
+        scale: ExactRatio(1, 255)!,
+        mean: ["0.485", "0.456", "0.406"].map { ExactRatio(parsing: $0)! },
         std: ["0.229", "0.224", "0.225"].map { ExactRatio(parsing: $0)! }),
       perLayer: 92.3, perChannel: 92.3),
     Case(
@@ -68,7 +69,10 @@ struct ConversionAccuracyTests {
     print("\(figure.name): float \(percent(float, labels))")
     let methods: [(String, ConversionOptions.Method)] =
       ProcessInfo.processInfo.environment["TALLY_ACCURACY"] == "all"
-      ? [("min-max", .minMax), ("99.99 %", .percentile(ExactRatio(9999, 10000)!)), ("mse", .meanSquaredError)]
+      ? [
+        ("min-max", .minMax), ("99.99 %", .percentile(ExactRatio(9999, 10000)!)),
+        ("mse", .meanSquaredError),
+      ]
       : [("min-max", .minMax)]
     for (name, method) in methods {
       for scales in [ConversionOptions.WeightScales.perLayer, .perChannel] {

@@ -38,7 +38,8 @@ import Testing
     #expect(ExactNumber(ExactRatio(1, 3)!).scale() == Scale(mantissa: 1_431_655_765, exponent: -1))
     #expect(ExactNumber(1).scale() == .powerOfTwo(0))
     #expect(ExactNumber(0).scale() == .zero)
-    #expect(ExactNumber(ExactRatio(1, 255)!).scale() == Scale(mantissa: 1_077_952_576, exponent: -7))
+    #expect(
+      ExactNumber(ExactRatio(1, 255)!).scale() == Scale(mantissa: 1_077_952_576, exponent: -7))
     // 2³¹ + 1 needs 32 bits and lies between two Scales: up.
     #expect(
       ExactNumber((1 << 31) + 1).scale() == Scale(mantissa: (1 << 30) + 1, exponent: 32))
@@ -89,7 +90,9 @@ import Testing
       let step = isProduct ? QuantizationStep(a, b) : QuantizationStep(a)
       let unit = isProduct ? ExactNumber(a) * ExactNumber(b) : ExactNumber(a)
       let size = Int(random.next() % 60) - 30
-      let value = Double(Int64(bitPattern: random.next())) * Double(sign: .plus, exponent: size - 63, significand: 1)
+      let value =
+        Double(Int64(bitPattern: random.next()))
+        * Double(sign: .plus, exponent: size - 63, significand: 1)
         * (isProduct ? a.double * b.double : a.double)
       let expected = (ExactNumber(exactly: value) / unit).rounded()
       #expect(step.rounded(value) == expected, "\(value) by \(a) \(b)")
@@ -112,7 +115,9 @@ import Testing
       for value in [Float(bitPattern: bits), -Float(bitPattern: bits)] {
         let parts = BinaryParts(value)
         #expect(
-          Float(Double(parts.significand) * Double(sign: .plus, exponent: parts.exponent, significand: 1))
+          Float(
+            Double(parts.significand)
+              * Double(sign: .plus, exponent: parts.exponent, significand: 1))
             == value)
         let wide = BinaryParts(Double(value))
         #expect(ExactNumber(exactly: Double(value)).sign == (value > 0 ? 1 : value < 0 ? -1 : 0))

@@ -46,7 +46,9 @@ private func defined(_ x: ExactNumber, _ map: ModelBuilder.InputMap) -> Int8 {
     }
     let loaded = try model(maps, channels: 4)
     let input = InputMaps(loaded.network)
-    func check<T>(_ values: [T], _ storage: NumericArray.Storage, _ exact: (T) -> ExactNumber) throws {
+    func check<T>(_ values: [T], _ storage: NumericArray.Storage, _ exact: (T) -> ExactNumber)
+      throws
+    {
       let found = try input.apply(
         NumericArray(shape: [values.count / 4, 1, 1, 4], storage: storage))
       for (index, value) in values.enumerated() {
@@ -72,7 +74,8 @@ private func defined(_ x: ExactNumber, _ map: ModelBuilder.InputMap) -> Int8 {
     // Near the middle, where the last bit decides.
     let near = (0..<400).map { _ in (Double(random.next() % 2000) - 1000) / 16 }
     try check(near, .float64(near)) { ExactNumber(exactly: $0) }
-    let decimals = near.map { ExactDecimal(parsing: "\($0)")! }
+    let decimals =
+      near.map { ExactDecimal(parsing: "\($0)")! }
       + ["1e300", "-1e300", "1e-300", "-1e-300"].map { ExactDecimal(parsing: $0)! }
     try check(decimals, .decimal(decimals)) { ExactNumber($0) }
   }

@@ -16,7 +16,9 @@ struct NetworkMaker {
   var last: Int { network.nodes.count }
 
   /// Uniform in −1…1.
-  mutating func draw() -> Float { Float(Int64(bitPattern: random.next() >> 11)) / Float(1 << 52) - 1 }
+  mutating func draw() -> Float {
+    Float(Int64(bitPattern: random.next() >> 11)) / Float(1 << 52) - 1
+  }
 
   mutating func draws(_ count: Int, times factor: Float = 1) -> [Float] {
     (0..<count).map { _ in draw() * factor }
@@ -76,14 +78,17 @@ struct NetworkMaker {
       channels: input.channels)
     return add(
       "pool \(last)",
-      max ? .maxPool(geometry: geometry) : .averagePool(geometry: geometry, countsPadding: countsPadding),
+      max
+        ? .maxPool(geometry: geometry)
+        : .averagePool(geometry: geometry, countsPadding: countsPadding),
       shape: shape)
   }
 
   /// Bytes as data.
   mutating func data(_ count: Int, labels: [Int32]? = nil) -> DataSet {
     let shape = network.inputShape
-    let bytes = (0..<count * shape.count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 20) }
+    let bytes = (0..<count * shape.count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 20)
+    }
     return DataSet(
       source: "made",
       samples: NumericArray(

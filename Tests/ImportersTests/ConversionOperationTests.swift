@@ -60,7 +60,8 @@ import Testing
       let b = $0.convolution("b", 3, window(3, pad: [1, 1, 1, 1]), from: 0)
       let c = $0.convolution("c", 1, window(1), from: 0)
       $0.add(
-        "joined", .concatenate, from: [b, a, c], shape: TensorShape(height: 8, width: 8, channels: 6))
+        "joined", .concatenate, from: [b, a, c],
+        shape: TensorShape(height: 8, width: 8, channels: 6))
       $0.activation(.relu)
     },
     Case(name: "upsample") {
@@ -77,16 +78,28 @@ import Testing
         channels: .init(start: 0, stride: 1, padBefore: 2, padAfter: 0, count: 4))
       $0.add("cut", .slicePad(slice), shape: slice.outputShape)
     },
-    Case(name: "leaky relu") { $0.convolution("a", 4, window(1)); $0.activation(.leakyRelu(alpha: 0.1)) },
-    Case(name: "sigmoid") { $0.convolution("a", 4, window(1)); $0.activation(.sigmoid) },
-    Case(name: "tanh") { $0.convolution("a", 4, window(1)); $0.activation(.tanh) },
-    Case(name: "gelu") { $0.convolution("a", 4, window(1)); $0.activation(.gelu) },
-    Case(name: "silu") { $0.convolution("a", 4, window(1)); $0.activation(.silu) },
+    Case(name: "leaky relu") {
+      $0.convolution("a", 4, window(1)); $0.activation(.leakyRelu(alpha: 0.1))
+    },
+    Case(name: "sigmoid") {
+      $0.convolution("a", 4, window(1)); $0.activation(.sigmoid)
+    },
+    Case(name: "tanh") {
+      $0.convolution("a", 4, window(1)); $0.activation(.tanh)
+    },
+    Case(name: "gelu") {
+      $0.convolution("a", 4, window(1)); $0.activation(.gelu)
+    },
+    Case(name: "silu") {
+      $0.convolution("a", 4, window(1)); $0.activation(.silu)
+    },
     Case(name: "hard sigmoid") {
       $0.convolution("a", 4, window(1))
       $0.activation(.hardSigmoid(alpha: 0.2, beta: 0.5))
     },
-    Case(name: "hard swish") { $0.convolution("a", 4, window(1)); $0.activation(.hardSwish) },
+    Case(name: "hard swish") {
+      $0.convolution("a", 4, window(1)); $0.activation(.hardSwish)
+    },
     Case(name: "relu that cannot be fused") {
       let a = $0.convolution("a", 4, window(1))
       let b = $0.activation(.relu)

@@ -104,14 +104,16 @@ import Testing
       let depth = weights.count / 8
       for index in weights.indices { weights[index] *= factors[index / depth] }
       for index in bias.indices { bias[index] *= factors[index] }
-      maker.network.nodes[node].operation = maker.network.nodes[node].operation.replacing(weights, bias)
+      maker.network.nodes[node].operation = maker.network.nodes[node].operation.replacing(
+        weights, bias)
       var (others, same) = maker.network.nodes[next].operation.floatWeights
       let isDepthwise = next == 2
       for index in others.indices {
         others[index] /= factors[isDepthwise ? index / 9 : index % 8]
       }
       if !isDepthwise { same = same.map { $0 } }
-      maker.network.nodes[next].operation = maker.network.nodes[next].operation.replacing(others, same)
+      maker.network.nodes[next].operation = maker.network.nodes[next].operation.replacing(
+        others, same)
     }
     return maker
   }
@@ -208,7 +210,8 @@ import Testing
             outputs: 2, weights: [0.5, 0.25, -0.125, 1], bias: [1, 2]),
           shape: shape,
           quantization: ImportedQuantization(
-            inputs: [middle], output: output, weightScales: [0.0078125], weights: [64, 32, -16, -128],
+            inputs: [middle], output: output, weightScales: [0.0078125],
+            weights: [64, 32, -16, -128],
             bias: [4096, 8192])),
       ], output: 3)
   }

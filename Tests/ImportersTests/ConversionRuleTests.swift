@@ -102,7 +102,8 @@ import Testing
     let bias = [0.25, -0.5]
     let layer = try QuantizedWeights(
       weights, bias: bias, input: .powerOfTwo(-8), perChannel: false, layer: "a")
-    #expect(layer.scales == [(ExactNumber(exactly: Double(Float(1.27))) / ExactNumber(127)).scale()])
+    #expect(
+      layer.scales == [(ExactNumber(exactly: Double(Float(1.27))) / ExactNumber(127)).scale()])
     #expect(layer.weights == [50, -127, 0, 0, 0, 0])
     // 0.25·2⁸ / 0.01 = 6400; 1.27 as a float is a little more than 1.27.
     #expect(layer.biases == [6400, -12800])
@@ -113,7 +114,8 @@ import Testing
     #expect(channels.weights == [50, -127, 0, 0, 0, 0])
     let zero = try QuantizedWeights(
       [0, 0], bias: [1], input: .powerOfTwo(-8), perChannel: false, layer: "a")
-    #expect(zero.weights == [0, 0] && zero.scales[0] != .zero && zero.notes == ["all weights are zero"])
+    #expect(
+      zero.weights == [0, 0] && zero.scales[0] != .zero && zero.notes == ["all weights are zero"])
   }
 
   @Test("a bias beyond 25 million raises the weight Scale, up to a point")
@@ -132,7 +134,8 @@ import Testing
   @Test("ranges hold a real zero exactly")
   func zeroPoint() {
     for (low, high, zero) in [
-      (Float(0), Float(6), -128), (-3, 3, 0), (-1, 3, -64), (1, 2, -128), (-2, -1, 127), (-255, 0, 127),
+      (Float(0), Float(6), -128), (-3, 3, 0), (-1, 3, -64), (1, 2, -128), (-2, -1, 127),
+      (-255, 0, 127),
     ] {
       let q = Quantization(TensorRange(low: low, high: high))
       #expect(abs(Int(q.zeroPoint) - zero) <= 1, "\(low)…\(high) \(q.zeroPoint)")
@@ -143,7 +146,9 @@ import Testing
 
   @Test("the input is brought to unit range, and the logits do not notice")
   func folding() throws {
-    for (scale, shift) in [(ExactRatio(1), 8), (ExactRatio(1, 255)!, 0), (ExactRatio(1, 4096)!, -4)] {
+    for (scale, shift) in [
+      (ExactRatio(1), 8), (ExactRatio(1, 255)!, 0), (ExactRatio(1, 4096)!, -4),
+    ] {
       var maker = NetworkMaker(5, 5, 2, seed: 6)
       maker.convolution("conv", 4, window(3))
       maker.activation(.relu)
@@ -261,7 +266,8 @@ import Testing
     let floats = maker.network.answers(data, bytesToUnit)
     for source in [CalibrationSource.random, .none] {
       let result = try FloatConversion.convert(maker.network, calibration: source, options: .unit())
-      #expect(result.warnings.contains { $0.code == 605 && $0.place?.contains("--calibrate") == true })
+      #expect(
+        result.warnings.contains { $0.code == 605 && $0.place?.contains("--calibrate") == true })
       #expect(result.agreement == nil)
       let answers = try ConvertedModel(result.modelBytes).answers(data)
       #expect(zip(answers, floats).count { $0 == $1 } >= 26, "\(source)")

@@ -68,7 +68,8 @@ extension FloatNetwork {
       let classes = output.count / range.count
       for sample in 0..<range.count {
         let row = output[sample * classes..<(sample + 1) * classes]
-        answers.append(row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex)
+        answers.append(
+          row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex)
       }
     }
     return answers

@@ -5,17 +5,21 @@ import Testing
 @testable import Importers
 
 /// A safetensors file of float32 tensors.
-private func file(_ tensors: [(name: String, shape: [Int], values: [Float])]) throws -> Safetensors {
+private func file(_ tensors: [(name: String, shape: [Int], values: [Float])]) throws -> Safetensors
+{
   var entries: [String] = []
   var buffer: [UInt8] = []
   for tensor in tensors {
     let start = buffer.count
     for value in tensor.values {
-      for byte in 0..<4 { buffer.append(UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * byte))) }
+      for byte in 0..<4 {
+        buffer.append(UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * byte)))
+      }
     }
     let shape = tensor.shape.map(String.init).joined(separator: ",")
     entries.append(
-      "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(start),\(buffer.count)]}")
+      "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(start),\(buffer.count)]}"
+    )
   }
   let header = Array("{\(entries.joined(separator: ","))}".utf8)
   return try Safetensors(
@@ -34,11 +38,14 @@ private func parse(_ json: String) throws(InputError) -> NetworkDescription {
     func walk(_ axis: Int, _ index: [Character: Int]) {
       if axis == letters.count {
         values.append(
-          Float(index["o", default: 0] * 1000 + index["h", default: 0] * 100
-            + index["w", default: 0] * 10 + index["i", default: 0]))
+          Float(
+            index["o", default: 0] * 1000 + index["h", default: 0] * 100
+              + index["w", default: 0] * 10 + index["i", default: 0]))
         return
       }
-      for k in 0..<extents[letters[axis]]! { walk(axis + 1, index.merging([letters[axis]: k]) { $1 }) }
+      for k in 0..<extents[letters[axis]]! {
+        walk(axis + 1, index.merging([letters[axis]: k]) { $1 })
+      }
     }
     walk(0, [:])
     return values
@@ -81,7 +88,8 @@ private func parse(_ json: String) throws(InputError) -> NetworkDescription {
     let torch = try network(
       "pytorch",
       [
-        ("c.weight", [2, 3, 2, 3], digits("oihw", c)), ("d.weight", [2, 1, 2, 2], digits("oihw", d)),
+        ("c.weight", [2, 3, 2, 3], digits("oihw", c)),
+        ("d.weight", [2, 1, 2, 2], digits("oihw", d)),
         ("d.bias", [2], [5, 6]), ("f.weight", [2, 8], digits("oihw", f)), ("f.bias", [2], [7, 8]),
       ])
     let keras = try network(
@@ -94,7 +102,8 @@ private func parse(_ json: String) throws(InputError) -> NetworkDescription {
     let lite = try network(
       "tflite",
       [
-        ("c.weight", [2, 2, 3, 3], digits("ohwi", c)), ("d.weight", [1, 2, 2, 2], digits("ihwo", d)),
+        ("c.weight", [2, 2, 3, 3], digits("ohwi", c)),
+        ("d.weight", [1, 2, 2, 2], digits("ihwo", d)),
         ("d.bias", [2], [5, 6]), ("f.weight", [2, 8], digits("ohwi", f)), ("f.bias", [2], [7, 8]),
       ])
     for other in [keras, lite] {
@@ -134,7 +143,8 @@ private func parse(_ json: String) throws(InputError) -> NetworkDescription {
     }
     // A bias of the layer itself is normalised too.
     let biased = try parse(json).binding(file(tensors + [("c.bias", [2], [1, -1])]))
-    #expect(biased.nodes[0].operation.floatWeights.bias != network.nodes[0].operation.floatWeights.bias)
+    #expect(
+      biased.nodes[0].operation.floatWeights.bias != network.nodes[0].operation.floatWeights.bias)
     var negative = tensors
     negative[4].values = [-1, 1]
     let error = fault { () throws(InputError) in
@@ -222,6 +232,8 @@ private func parse(_ json: String) throws(InputError) -> NetworkDescription {
     }
     let expected = FloatExecutor(float).run(input)
     let largest = expected.map { abs($0) }.max() ?? 0
-    for (a, b) in zip(logits, expected) { #expect(abs(a - b) < 1e-4 * largest, "\(logits) \(expected)") }
+    for (a, b) in zip(logits, expected) {
+      #expect(abs(a - b) < 1e-4 * largest, "\(logits) \(expected)")
+    }
   }
 }

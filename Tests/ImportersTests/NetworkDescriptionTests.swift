@@ -94,13 +94,15 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       ]}
       """
     ).network
-    #expect(network.nodes.map(\.name) == [
-      "a", "a/relu", "b", "sum/1", "sum", "sum/relu6", "squeeze", "multiply1", "concatenate1",
-      "fullyConnected1", "fullyConnected1/softmax",
-    ])
-    #expect(network.nodes.map(\.inputs) == [
-      [0], [1], [0], [2, 3], [4, 0], [5], [6], [6, 7], [8, 2, 3], [9], [10],
-    ])
+    #expect(
+      network.nodes.map(\.name) == [
+        "a", "a/relu", "b", "sum/1", "sum", "sum/relu6", "squeeze", "multiply1", "concatenate1",
+        "fullyConnected1", "fullyConnected1/softmax",
+      ])
+    #expect(
+      network.nodes.map(\.inputs) == [
+        [0], [1], [0], [2, 3], [4, 0], [5], [6], [6, 7], [8, 2, 3], [9], [10],
+      ])
     #expect(network.nodes[8].shape.channels == 6)
   }
 
@@ -120,41 +122,128 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       (#"{"input": [4], "input": [4], "layers": []}"#, 203, "net.json"),
       (#"{"input": [4], "layers": [{"knd": "relu"}]}"#, 805, "$.layers[0]"),
       (#"{"input": [4], "layers": [{"kind": "dense", "units": 3}]}"#, 808, "$.layers[0].kind"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConected", "outputs": 3}]}"#, 808, "$.layers[0].kind"),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConected", "outputs": 3}]}"#, 808,
+        "$.layers[0].kind"
+      ),
       (#"{"input": [4], "layers": [{"kind": "fullyConnected"}]}"#, 805, "$.layers[0]"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": "3"}]}"#, 802, "$.layers[0].outputs"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 1.5}]}"#, 802, "$.layers[0].outputs"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "units": 3}]}"#, 801, "$.layers[0]"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "activation": "rleu"}]}"#, 808, "$.layers[0].activation"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "from": "imput"}]}"#, 808, "$.layers[0].from"),
-      (#"{"input": [4], "layers": [{"kind": "relu", "from": "b"}, {"kind": "relu", "name": "b"}]}"#, 808, "$.layers[0].from"),
-      (#"{"input": [4], "layers": [{"kind": "relu", "name": "a"}, {"kind": "relu", "name": "a"}]}"#, 808, "$.layers[1]"),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": "3"}]}"#, 802,
+        "$.layers[0].outputs"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 1.5}]}"#, 802,
+        "$.layers[0].outputs"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "units": 3}]}"#, 801,
+        "$.layers[0]"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "activation": "rleu"}]}"#,
+        808, "$.layers[0].activation"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 3, "from": "imput"}]}"#,
+        808, "$.layers[0].from"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "relu", "from": "b"}, {"kind": "relu", "name": "b"}]}"#,
+        808, "$.layers[0].from"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "relu", "name": "a"}, {"kind": "relu", "name": "a"}]}"#,
+        808, "$.layers[1]"
+      ),
       (#"{"input": [4], "layers": [{"kind": "relu", "name": "input"}]}"#, 808, "$.layers[0]"),
       (#"{"input": [4], "layers": [{"kind": "relu", "name": ""}]}"#, 808, "$.layers[0].name"),
       (#"{"input": [4], "layers": [{"kind": "add"}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4], "layers": [{"kind": "relu", "from": ["input", "input"]}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "add", "from": ["input", "maxPool1"]}]}"#, 808, "$.layers[1]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "concatenate", "from": ["input", "maxPool1"]}]}"#, 808, "$.layers[1]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "multiply", "from": ["input", "maxPool1"]}]}"#, 808, "$.layers[1]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 5}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": 3}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": [1, 1]}]}"#, 808, "$.layers[0].padding"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": "full"}]}"#, 808, "$.layers[0].padding"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": [3, 3, 3]}]}"#, 808, "$.layers[0].kernel"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 0}]}"#, 802, "$.layers[0].kernel"),
-      (#"{"input": [4, 4, 3], "layers": [{"kind": "convolution", "filters": 4, "kernel": 1, "groups": 2}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "upsample", "factor": 4095}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4, 4, 1], "layers": [{"kind": "flatten"}, {"kind": "maxPool", "size": 2}]}"#, 808, "$.layers[1]"),
+      (
+        #"{"input": [4], "layers": [{"kind": "relu", "from": ["input", "input"]}]}"#, 808,
+        "$.layers[0]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "add", "from": ["input", "maxPool1"]}]}"#,
+        808, "$.layers[1]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "concatenate", "from": ["input", "maxPool1"]}]}"#,
+        808, "$.layers[1]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "maxPool", "size": 2}, {"kind": "multiply", "from": ["input", "maxPool1"]}]}"#,
+        808, "$.layers[1]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 5}]}"#,
+        808, "$.layers[0]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": 3}]}"#,
+        808, "$.layers[0]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": [1, 1]}]}"#,
+        808, "$.layers[0].padding"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 3, "padding": "full"}]}"#,
+        808, "$.layers[0].padding"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": [3, 3, 3]}]}"#,
+        808, "$.layers[0].kernel"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "convolution", "filters": 1, "kernel": 0}]}"#,
+        802, "$.layers[0].kernel"
+      ),
+      (
+        #"{"input": [4, 4, 3], "layers": [{"kind": "convolution", "filters": 4, "kernel": 1, "groups": 2}]}"#,
+        808, "$.layers[0]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "upsample", "factor": 4095}]}"#, 808,
+        "$.layers[0]"
+      ),
+      (
+        #"{"input": [4, 4, 1], "layers": [{"kind": "flatten"}, {"kind": "maxPool", "size": 2}]}"#,
+        808, "$.layers[1]"
+      ),
       (#"{"input": [4], "layers": [{"kind": "softmax"}, {"kind": "relu"}]}"#, 808, "$.layers[1]"),
       (#"{"input": [4, 4, 1], "layers": [{"kind": "softmax"}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4], "layers": [{"kind": "clip", "low": "1", "high": "0"}]}"#, 808, "$.layers[0]"),
-      (#"{"input": [4], "layers": [{"kind": "clip", "low": 0.5, "high": 1}]}"#, 809, "$.layers[0].low"),
-      (#"{"input": [4], "layers": [{"kind": "maxPool", "size": 1, "activation": "relu"}]}"#, 808, "$.layers[0].activation"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "weights": {"layout": "mxnet"}}]}"#, 808, "$.layers[0].weights.layout"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "weights": {"axes": "hwio"}}]}"#, 805, "layer"),
-      (#"{"input": [4], "weights": {"axes": "abcd"}, "layers": [{"kind": "relu"}]}"#, 808, "$.weights.axes"),
-      (#"{"input": [4], "weights": {"kernel": "x"}, "layers": [{"kind": "relu"}]}"#, 801, "$.weights"),
-      (#"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "batchNorm": {"mean": "m"}}]}"#, 805, "$.layers[0].batchNorm"),
+      (
+        #"{"input": [4], "layers": [{"kind": "clip", "low": "1", "high": "0"}]}"#, 808,
+        "$.layers[0]"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "clip", "low": 0.5, "high": 1}]}"#, 809,
+        "$.layers[0].low"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "maxPool", "size": 1, "activation": "relu"}]}"#, 808,
+        "$.layers[0].activation"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "weights": {"layout": "mxnet"}}]}"#,
+        808, "$.layers[0].weights.layout"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "weights": {"axes": "hwio"}}]}"#,
+        805, "layer"
+      ),
+      (
+        #"{"input": [4], "weights": {"axes": "abcd"}, "layers": [{"kind": "relu"}]}"#, 808,
+        "$.weights.axes"
+      ),
+      (
+        #"{"input": [4], "weights": {"kernel": "x"}, "layers": [{"kind": "relu"}]}"#, 801,
+        "$.weights"
+      ),
+      (
+        #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2, "batchNorm": {"mean": "m"}}]}"#,
+        805, "$.layers[0].batchNorm"
+      ),
       (#"[]"#, 802, "$"), (#"{"input": [4], "#, 202, "net.json"), ("", 202, "net.json"),
     ])
   func refused(_ json: String, _ code: Int, _ place: String) {
@@ -193,12 +282,17 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         {"kind": "fullyConnected", "name": "head", "outputs": 3}
       ]}
       """)
-    let bytes = try description.initialModel(seed: 42, input: bytesToUnit, classNames: ["x", "y", "z"])
+    let bytes = try description.initialModel(
+      seed: 42, input: bytesToUnit, classNames: ["x", "y", "z"])
     let model = try LoadedModel(bytes)
     let network = model.network
-    #expect(network.isInitialized && !network.readsChannelsFirst && model.classNames == ["x", "y", "z"])
+    #expect(
+      network.isInitialized && !network.readsChannelsFirst && model.classNames == ["x", "y", "z"])
     #expect(network.inputQuantization.scale == ExactNumber(ExactRatio(1, 255)!).scale())
-    #expect((0..<network.nodeCount).map { model.name(ofNode: $0) } == ["a", "b", "sum", "maxPool1", "head"])
+    #expect(
+      (0..<network.nodeCount).map { model.name(ofNode: $0) } == [
+        "a", "b", "sum", "maxPool1", "head",
+      ])
     for (index, depth) in [(0, 18), (1, 4), (4, 36)] {
       let node = network.node(index)
       // 2·√(6/K)/127, in Double: within 2⁻²⁸.
@@ -221,14 +315,19 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         #expect(found.mantissa == 1 << 30 && found.double >= guess && found.double < 2 * guess)
       }
     }
-    #expect(network.node(0).quantization.zeroPoint == -128 && network.node(1).quantization.zeroPoint == 0)
+    #expect(
+      network.node(0).quantization.zeroPoint == -128 && network.node(1).quantization.zeroPoint == 0)
     let sum = network.node(2).quantization
     let larger = max(network.node(0).quantization.scale, network.node(1).quantization.scale)
     #expect(sum.scale == larger.multiplied(byPowerOfTwo: 1) && sum.zeroPoint == -128)
     #expect(network.node(3).quantization == sum && network.node(4).hasAccumulators)
 
-    #expect(try description.initialModel(seed: 42, input: bytesToUnit, classNames: ["x", "y", "z"]) == bytes)
-    #expect(try description.initialModel(seed: 43, input: bytesToUnit, classNames: ["x", "y", "z"]) != bytes)
+    #expect(
+      try description.initialModel(seed: 42, input: bytesToUnit, classNames: ["x", "y", "z"])
+        == bytes)
+    #expect(
+      try description.initialModel(seed: 43, input: bytesToUnit, classNames: ["x", "y", "z"])
+        != bytes)
     let raw = try LoadedModel(description.initialModel(seed: 42))
     #expect(raw.network.inputQuantization.scale == .powerOfTwo(-8))
     let planar = try LoadedModel(
@@ -254,12 +353,16 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     func range(_ q: Quantization) -> ClosedRange<Double> {
       q.scale.double * Double(q.low - q.zeroPoint)...q.scale.double * Double(q.high - q.zeroPoint)
     }
-    let (a, gate, product) = (range(network.node(0).quantization), range(network.node(1).quantization),
-      range(network.node(2).quantization))
+    let (a, gate, product) = (
+      range(network.node(0).quantization), range(network.node(1).quantization),
+      range(network.node(2).quantization)
+    )
     #expect(network.node(1).quantization.scale == .powerOfTwo(-8) && gate.lowerBound == 0)
     #expect(product.lowerBound <= a.lowerBound * 127 / 128 && product.upperBound >= a.upperBound)
     let relu6 = network.node(3).quantization
-    #expect(relu6.low == -128 && relu6.high == 127 && relu6.scale == ExactNumber(ExactRatio(6, 255)!).scale())
+    #expect(
+      relu6.low == -128 && relu6.high == 127
+        && relu6.scale == ExactNumber(ExactRatio(6, 255)!).scale())
     let joined = range(network.node(4).quantization)
     #expect(joined.upperBound >= max(product.upperBound, 6) * 127 / 128)
     // The clamp moved into the concatenation, the only reader of which it was.

@@ -93,7 +93,8 @@ import Testing
       let o = element / shape.depth
       let reads = shape.isDepthwise ? o : element % shape.inputsPerGroup
       guard reads == channel else { continue }
-      let ratio = node.scalesPerChannel ? (scales[o] / largest).roundedToInteger(fractionBits: 15) : 1
+      let ratio =
+        node.scalesPerChannel ? (scales[o] / largest).roundedToInteger(fractionBits: 15) : 1
       sum += Int128(ratio * ratio) * Int128(weight) * Int128(weight)
     }
     return sum
@@ -234,7 +235,8 @@ import Testing
     #expect(moved > 20)
   }
 
-  @Test("a step's masters, a second way: whole rows of dw, clip, decay and lanes of the compact tensor")
+  @Test(
+    "a step's masters, a second way: whole rows of dw, clip, decay and lanes of the compact tensor")
   func masters() throws {
     let builder = ChannelSelectionTests.builder()
     var fields = ChannelSelectionTests.recipe(1)

@@ -234,8 +234,10 @@ private struct WeightReader {
     let count = bias.count
     let ones = [Float](repeating: 1, count: count)
     let zeros = [Float](repeating: 0, count: count)
-    let scale = try normalization.scale.map { n throws(InputError) in try tensor(n, [count], layer) } ?? ones
-    let shift = try normalization.shift.map { n throws(InputError) in try tensor(n, [count], layer) } ?? zeros
+    let scale =
+      try normalization.scale.map { n throws(InputError) in try tensor(n, [count], layer) } ?? ones
+    let shift =
+      try normalization.shift.map { n throws(InputError) in try tensor(n, [count], layer) } ?? zeros
     let mean = try tensor(normalization.mean, [count], layer)
     let variance = try tensor(normalization.variance, [count], layer)
     guard let scale, let shift, let mean, let variance else { return nil }

@@ -62,7 +62,8 @@ extension NetworkParser {
     if near.isEmpty { near = all.filter { $0.lowercased() == kind.lowercased() } }
     let known = Self.synonyms[kind.lowercased().filter { $0 != "_" && $0 != "-" }]
     return .network(
-      "unknown kind of layer \(quoted(kind))", at: element, note: "known are \(all.joined(separator: ", "))",
+      "unknown kind of layer \(quoted(kind))", at: element,
+      note: "known are \(all.joined(separator: ", "))",
       help: known.map { "write \($0)" }
         ?? (near.isEmpty ? nil : "did you mean \(listed(near))?"))
   }
@@ -126,7 +127,9 @@ extension NetworkParser {
     let input = shape(source)
     let isDepthwise = kind == "depthwiseConvolution"
     var geometry = try window(&object, size: "kernel", input, strideIsSize: false)
-    if let dilation = try object.take("dilation").map({ e throws(InputError) in try pair(e, 1...4095) }) {
+    if let dilation = try object.take("dilation").map({ e throws(InputError) in
+      try pair(e, 1...4095)
+    }) {
       (geometry.dilationHeight, geometry.dilationWidth) = dilation
     }
     try fit(&geometry, input, element)
@@ -139,9 +142,10 @@ extension NetworkParser {
       filters = input.channels * (multiplier ?? 1)
     } else {
       filters = try size(object.require("filters"), upTo: Self.largestTensor)
-      groups = try object.take("groups").map { e throws(InputError) in
-        try size(e, upTo: Self.largestTensor)
-      } ?? 1
+      groups =
+        try object.take("groups").map { e throws(InputError) in
+          try size(e, upTo: Self.largestTensor)
+        } ?? 1
     }
     guard input.channels % groups == 0, filters % groups == 0 else {
       throw .network(
@@ -184,7 +188,9 @@ extension NetworkParser {
       var result = first
       for input in inputs.dropFirst() {
         let other = shape(input)
-        guard other.height == first.height, other.width == first.width else { throw conflict(other) }
+        guard other.height == first.height, other.width == first.width else {
+          throw conflict(other)
+        }
         result.channels += other.channels
       }
       return try append(name, .concatenate, inputs, result, element)
@@ -276,7 +282,8 @@ extension NetworkParser {
     _ object: inout JSONObject, size key: String, _ input: TensorShape, strideIsSize: Bool
   ) throws(InputError) -> WindowGeometry {
     let kernel = try pair(object.require(key), 1...4095)
-    let stride = try object.take("stride").map { e throws(InputError) in try pair(e, 1...4095) }
+    let stride =
+      try object.take("stride").map { e throws(InputError) in try pair(e, 1...4095) }
       ?? (strideIsSize ? kernel : (1, 1))
     var geometry = WindowGeometry(
       kernelHeight: kernel.0, kernelWidth: kernel.1, strideHeight: stride.0, strideWidth: stride.1)

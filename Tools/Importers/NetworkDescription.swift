@@ -37,7 +37,9 @@ public struct NetworkDescription: Sendable {
 
 extension InputError {
   /// A description of something that is no network.
-  static func network(_ what: String, at element: JSONElement, note: String? = nil, help: String? = nil)
+  static func network(
+    _ what: String, at element: JSONElement, note: String? = nil, help: String? = nil
+  )
     -> InputError
   {
     InputError(808, what, place: element.place, note: note, help: help, exit: 2)

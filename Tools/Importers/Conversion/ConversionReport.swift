@@ -25,7 +25,8 @@ struct ConversionReport {
         let isMeasured = first < options.measuredSamples
         let known = isMeasured ? nil : ranges.outputs
         let run = FloatRun(executor, samples, range, plan, keeping: isMeasured, known: known)
-        probe.run(try maps.apply(samples.samples.rows(range)), count: range.count) { tensor, values in
+        probe.run(try maps.apply(samples.samples.rows(range)), count: range.count) {
+          tensor, values in
           guard isMeasured, tensor > 0 else { return }
           Self.measure(tensor, values, run, assembly, plan, into: &meters[tensor - 1])
         }
@@ -106,7 +107,8 @@ struct ConversionReport {
       let real = unit * Double(q - zeroPoint)
       meter.noise.include(Double(wanted[index]), real)
       // At an end of int8 while the real value lies half a step or more beyond it.
-      if q == 127 ? Double(wanted[index]) > real + unit / 2
+      if q == 127
+        ? Double(wanted[index]) > real + unit / 2
         : q == -128 && Double(wanted[index]) < real - unit / 2
       {
         meter.saturated += 1

@@ -44,9 +44,10 @@ public struct InputMaps: Sendable {
     try samples.requireFinite(source)
     switch samples.storage {
     case .uint8(let a): return applyBytes(a) { Int64($0) }
-    case .int8(let a): return applyBytes(a.map { UInt8(bitPattern: $0) }) {
-      Int64(Int8(bitPattern: $0))
-    }
+    case .int8(let a):
+      return applyBytes(a.map { UInt8(bitPattern: $0) }) {
+        Int64(Int8(bitPattern: $0))
+      }
     case .int16(let a): return forEach(a) { quantize(Int128($0), 0, $1) }
     case .int32(let a): return forEach(a) { quantize(Int128($0), 0, $1) }
     case .int64(let a): return forEach(a) { quantize(Int128($0), 0, $1) }

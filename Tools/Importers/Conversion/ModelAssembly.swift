@@ -301,7 +301,8 @@ extension ModelBuilder {
   /// - Throws: TLY0605.
   func checkedBytes() throws(InputError) -> [UInt8] {
     guard nodes.count <= ModelFormat.largestNodeCount else {
-      throw .limit("\(nodes.count) layers", place: "network", note: "at most \(ModelFormat.largestNodeCount)")
+      throw .limit(
+        "\(nodes.count) layers", place: "network", note: "at most \(ModelFormat.largestNodeCount)")
     }
     for node in nodes where !node.output.isLegal {
       throw .limit(

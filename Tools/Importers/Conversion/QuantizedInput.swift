@@ -70,7 +70,8 @@ struct QuantizedInput {
   ) throws(InputError) -> ModelBuilder.InputMap {
     let step = ExactNumber(preparation.std(channel)) * ExactNumber(quantization.scale)
     let slope = ExactNumber(preparation.scale) / step
-    let offset = ExactNumber(Int64(quantization.zeroPoint)) - ExactNumber(preparation.mean(channel)) / step
+    let offset =
+      ExactNumber(Int64(quantization.zeroPoint)) - ExactNumber(preparation.mean(channel)) / step
     let fixed = offset.scaled(byPowerOfTwo: 32).rounded()
     let scale = slope.magnitude.scale()
     guard fixed != .min, fixed != .max, abs(scale.exponent) <= 512 else {
@@ -86,7 +87,8 @@ extension Quantization {
   /// A file's float Scale has 24 bits: exact. Integers of both types end at the int8 range.
   init(_ imported: ActivationQuantization) {
     self.init(
-      scale: ExactNumber(exactly: Double(imported.scale)).scale(), zeroPoint: Int32(imported.zeroPoint))
+      scale: ExactNumber(exactly: Double(imported.scale)).scale(),
+      zeroPoint: Int32(imported.zeroPoint))
   }
 }
 
@@ -108,7 +110,8 @@ private struct DataExtremes {
     case .int16(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(Int64($0)) }
     case .int32(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(Int64($0)) }
     case .int64(let a): (low, high) = Self.find(a, channels, <) { ExactNumber($0) }
-    case .float32(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: Double($0)) }
+    case .float32(let a):
+      (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: Double($0)) }
     case .float64(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: $0) }
     case .decimal(let a):
       (low, high) = Self.find(a, channels, { ExactNumber($0) < ExactNumber($1) }) {

@@ -13,15 +13,16 @@ extension Calibration {
     for node in network.nodes {
       tensors.append(Self.moments(node, tensors, network))
     }
-    self.init(ranges: tensors.map { channels in
-      var range = TensorRange(low: 0, high: 0)
-      for channel in channels {
-        let reach = 4 * channel.variance.squareRoot()
-        range.low = min(range.low, Float(max(channel.mean - reach, channel.low)))
-        range.high = max(range.high, Float(min(channel.mean + reach, channel.high)))
-      }
-      return range
-    })
+    self.init(
+      ranges: tensors.map { channels in
+        var range = TensorRange(low: 0, high: 0)
+        for channel in channels {
+          let reach = 4 * channel.variance.squareRoot()
+          range.low = min(range.low, Float(max(channel.mean - reach, channel.low)))
+          range.high = max(range.high, Float(min(channel.mean + reach, channel.high)))
+        }
+        return range
+      })
   }
 
   private static func moments(_ node: FloatNode, _ tensors: [[Moments]], _ network: FloatNetwork)

@@ -113,6 +113,8 @@ public struct JournalReader {
     case .step, .epoch, .end: record.byteCount == 40
     case .range: record.byteCount == 20
     case .root: record.byteCount == 36
+    case .differences:
+      record.byteCount > JournalFormat.differencesByteCount && record.byteCount % 4 == 0
     case .note: true
     }
   }
@@ -121,6 +123,7 @@ public struct JournalReader {
     switch record.type {
     case .begin: u32(record.payload + 108) == 0
     case .step: u32(record.payload + 28) == 0
+    case .differences: u32(record.payload + 4) < 1 << 16
     case .range: bytes[record.payload + 14] == 0 && bytes[record.payload + 15] == 0
     case .epoch: u32(record.payload + 36) == 0
     case .end: u32(record.payload + 4) == 0
@@ -137,13 +140,16 @@ public struct JournalReader {
     switch record.type {
     case .begin: fits = last == nil
     case .step: fits = last != nil && isNextStep
+    case .differences: fits = last == .step && step == number
     case .range:
       fits =
         (last == .begin || last == .step || last == .range) && number == (step ?? 0xFFFF_FFFF)
-    case .root: fits = (last == .step || last == .range) && step == number
+    case .root:
+      fits =
+        (last == .step || last == .differences || last == .range) && step == number
     case .epoch:
       fits =
-        (last == .step || last == .range || last == .root) && step != nil && number == epochs
+        (last == .step || last == .differences || last == .range || last == .root) && step != nil && number == epochs
     case .end: fits = last != nil && number == (step.map { $0 + 1 } ?? 0)
     case .note: return false
     }

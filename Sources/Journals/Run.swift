@@ -61,6 +61,7 @@ public struct Run {
         result = step
         Run.record(step, &sink)
       case .rangeChange(let change): Run.record(change, &sink)
+      case .differences(let differences): Run.record(differences, &sink)
       }
     }
     lastStep = result
@@ -114,6 +115,14 @@ public struct Run {
     payload.append(UInt32(0))
     payload.append(result.batchDigest, count: 8)
     sink.record(.step, payload, rest: RawSpan())
+  }
+
+  private static func record(_ record: ZerothOrderRecord, _ sink: inout some RecordSink) {
+    var payload = Payload()
+    payload.append(record.step)
+    payload.append(UInt32(record.group))
+    payload.append(record.samples)
+    record.differences.withRawSpan { sink.record(.differences, payload, rest: $0) }
   }
 
   private static func record(_ change: RangeChange, _ sink: inout some RecordSink) {

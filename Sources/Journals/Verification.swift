@@ -16,7 +16,7 @@ public struct Difference: Equatable, Sendable {
   public enum Field: Equatable, Sendable {
     case model, data, validationData, recipe, counts
     case loss, correct, saturated, clipped, batch
-    case range, root, epoch, result
+    case range, differences, root, epoch, result
     /// Another kind of record, or one more or less.
     case sequence
     /// The record is not the one the chain was made with.
@@ -67,12 +67,12 @@ public struct Comparison: RecordSink {
       }
     }
     guard expected.byteCount == payload.byteCount + rest.byteCount else {
-      verdict = .diverged(step: currentStep, Difference(.recipe, at: offset))
+      verdict = .diverged(step: currentStep, Difference(restField(type), at: offset))
       return
     }
     for index in 0..<rest.byteCount
     where rest.u8(at: index) != reader.bytes[expected.payload + payload.byteCount + index] {
-      verdict = .diverged(step: currentStep, Difference(.recipe, at: offset))
+      verdict = .diverged(step: currentStep, Difference(restField(type), at: offset))
       return
     }
     if type == .step { steps += 1 }
@@ -98,6 +98,11 @@ public struct Comparison: RecordSink {
     return nil
   }
 
+  /// What follows a payload's fixed part.
+  private func restField(_ type: RecordType) -> Difference.Field {
+    type == .differences ? .differences : .recipe
+  }
+
   /// The field that byte `index` of a payload belongs to; `nil` for one that is not compared.
   private func field(_ type: RecordType, _ index: Int) -> Difference.Field? {
     switch type {
@@ -119,6 +124,7 @@ public struct Comparison: RecordSink {
       default: return .batch
       }
     case .range: return .range
+    case .differences: return .differences
     case .root: return .root
     case .epoch: return index < 20 || checksValidation ? .epoch : nil
     case .end: return .result

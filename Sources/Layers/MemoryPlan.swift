@@ -32,18 +32,25 @@ public struct SessionRequest {
     public let tracksRanges: Bool
     /// Gradient norms decide the step, so a weight gradient must be seen whole before it is used.
     public let needsNorms: Bool
+    /// Groups of a zeroth-order recipe, eight bytes each, or `nil` (CoordinateGroup).
+    public let groups: View<UInt8>?
+    /// D of one step (SPEC 8.15): batch size times queries.
+    public let differenceCount: Int
 
     public init(
       updates: View<UInt8>, hasMasters: Bool, hasMomentum: Bool, tracksRanges: Bool,
-      needsNorms: Bool
+      needsNorms: Bool, groups: View<UInt8>? = nil, differenceCount: Int = 0
     ) {
       self.updates = updates
       self.hasMasters = hasMasters
       self.hasMomentum = hasMomentum
       self.tracksRanges = tracksRanges
       self.needsNorms = needsNorms
+      self.groups = groups
+      self.differenceCount = differenceCount
     }
 
+    /// What back-propagation changes.
     public func update(ofNode index: Int) -> UpdateSet { UpdateSet(rawValue: updates[8 &* index]) }
   }
 
@@ -59,7 +66,7 @@ public struct SessionRequest {
 public enum BufferPurpose: Int, Sendable, CaseIterable {
   case weights, biases, weightScales, offsetBiases, multipliers, masters, weightVelocities
   case biasVelocities, histogram, activation, mask, gradient, incomingGradient, forwardWorkspace
-  case backwardWorkspace, sessionTable
+  case backwardWorkspace, sessionTable, differences, perturbedWeights, signedSums
 }
 
 /// Where every buffer of a session lies in its arena, computed before the first byte is used.

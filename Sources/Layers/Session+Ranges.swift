@@ -15,7 +15,7 @@ extension Session {
     case .convolution(let shape), .fullyConnected(let shape):
       let biases = offsetBiases(index, node)
       let multipliers = self.multipliers(index, node)
-      forEachTile(index, node, shape, samples: samples) { accumulators, _, _, count in
+      forEachTile(index, node, shape, samples: 0..<samples) { accumulators, _, _, count in
         var channel = 0
         for element in 0..<count {
           record(multipliers[channel].requantize(accumulators[element] &+ biases[channel]))

@@ -33,6 +33,15 @@ public struct Recipe {
     case biases, head, scales
   }
 
+  /// How gradients are found.
+  public enum Method: UInt8, Sendable {
+    case backPropagation = 1
+    /// Forward passes only; a head may have its closed form (SPEC 8.17).
+    case zerothOrder = 2
+    /// Zeroth order, and back-propagation behind it.
+    case hybrid = 3
+  }
+
   // MARK: Layout
 
   public static var magic: UInt32 { 0x5259_4C54 }
@@ -67,6 +76,9 @@ public struct Recipe {
   public var batch: UInt32 { u32(20) }
   /// Samples that share gradient exponents, β.
   public var microBatch: UInt32 { u32(24) }
+  public var method: Method { Method(rawValue: bytes[28]) ?? .backPropagation }
+  /// The zeroth-order block; with the methods that need it.
+  public var zerothOrder: ZerothOrderRecipe? { block(.zerothOrder).map { ZerothOrderRecipe($0) } }
   public var weights: Weights { bytes[29] == 1 ? .masters : .int8 }
   public var loss: Loss { bytes[30] == 1 ? .crossEntropy : .meanSquaredError }
   public var tracksRanges: Bool { bytes[31] == 1 }
@@ -114,9 +126,8 @@ public struct Recipe {
   // MARK: Extension blocks
 
   /// Kinds of extension blocks (Formats/recipe.md).
-  /// Version 1 of the arithmetic defines none, so a recipe with a block is refused.
   public enum Block: UInt32, Sendable {
-    case reserved = 0
+    case zerothOrder = 2
   }
 
   private var firstBlock: Int {
@@ -138,7 +149,8 @@ public struct Recipe {
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
       updates: updates, hasMasters: weights == .masters, hasMomentum: momentum > 0,
-      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero)
+      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero, groups: zerothOrder?.groups,
+      differenceCount: (zerothOrder?.queries ?? 0) * Int(batch))
   }
 
   // MARK: Validation
@@ -156,7 +168,7 @@ public struct Recipe {
     try check(batch >= 1 && batch <= 1 << 24, 20)
     try check(microBatch >= 1 && microBatch <= batch, 24)
     try check(largestMicroBatchCount <= 1024, 24)
-    try check(bytes[28] == 1, 28)
+    try check(Method(rawValue: bytes[28]) != nil, 28)
     try check(Weights(rawValue: bytes[29]) != nil, 29)
     try check(Loss(rawValue: bytes[30]) != nil, 30)
     try check(bytes[31] <= (network.isInitialized ? 1 : 0), 31)
@@ -184,6 +196,25 @@ public struct Recipe {
     }
     try checkNodes(network)
     try checkBlocks()
+    try checkZerothOrder(network)
+  }
+
+  /// What method and block of a zeroth-order recipe demand (SPEC 8.14).
+  private func checkZerothOrder(_ network: Network) throws(RecipeError) {
+    guard let block = block(.zerothOrder) else {
+      try check(method == .backPropagation, 28)
+      return
+    }
+    try check(method != .backPropagation && !tracksRanges && momentum == 0, 28)
+    // Without back-propagation only the head has a gradient.
+    if method == .zerothOrder {
+      for index in 0..<nodeCount where index != network.lastWeightedNode {
+        try check(update(ofNode: index).isEmpty, 28)
+      }
+    }
+    let fault = ZerothOrderRecipe(block)
+      .firstFault(network, batch: batch) { update(ofNode: $0) }
+    if let fault { throw RecipeError(.badField, firstBlock + fault) }
   }
 
   /// Blocks ascend by kind, are padded with zeros to 4 bytes, and end the recipe.
@@ -215,7 +246,7 @@ public struct Recipe {
       for reserved in 1..<Recipe.nodeByteCount { try check(bytes[offset + reserved] == 0, offset) }
       updatesSomething = updatesSomething || bytes[offset] != 0
     }
-    try check(updatesSomething || epochs == 0, first)
+    try check(updatesSomething || epochs == 0 || method != .backPropagation, first)
   }
 
   private func check(_ condition: Bool, _ offset: Int) throws(RecipeError) {

@@ -10,7 +10,7 @@ extension Trainer {
     hash.update(tag: "tally/state/v1")
     let network = session.network
     for index in 0..<network.nodeCount {
-      let update = recipe.update(ofNode: index)
+      let update = trained(index)
       let node = network.node(index)
       if update.contains(.weights) {
         hash.update(view: session.weights(index, node))
@@ -30,6 +30,16 @@ extension Trainer {
     }
     for tensor in 0..<network.tensorCount { hash.update(session.table.scale(tensor)) }
     return hash.finalize()
+  }
+}
+
+extension Trainer {
+  /// What a run changes of a node, by whatever method.
+  private func trained(_ index: Int) -> UpdateSet {
+    let needs = recipe.needs
+    let update = needs.gradientUpdate(ofNode: index)
+    return needs.perturbsWeights(session.network, ofNode: index)
+      ? update.union([.weights, .biases]) : update
   }
 }
 

@@ -64,6 +64,7 @@ public final class LoadedJournal {
     case .begin: inputs = JournalInputs(record, in: reader)
     case .step: stepCount += 1
     case .range: rangeChangeCount += 1
+    case .differences: break
     case .root: rootCount += 1
     case .epoch:
       let validated = reader.u32(start + 20)

@@ -33,6 +33,10 @@ extension RecipeFields {
       ("rootEvery", JSONOutput(rootPeriod)),
       ("update", updateJSON(name: name)),
     ]
+    if let zerothOrder {
+      members.append(("method", method == .hybrid ? "hybrid" : "zerothOrder"))
+      members.append(("zerothOrder", zerothOrder.json(name: name)))
+    }
     return .object(members)
   }
 

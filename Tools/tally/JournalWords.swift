@@ -16,6 +16,7 @@ extension Difference.Field {
     case .clipped: "the number of clipped updates"
     case .batch: "the samples of the batch"
     case .range: "a change of a Scale"
+    case .differences: "the loss differences of the step"
     case .root: "the parameters (state root)"
     case .epoch: "the sums of the epoch"
     case .result: "the trained model"

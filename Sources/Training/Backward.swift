@@ -27,7 +27,23 @@ struct Backward {
     let biases: Scale
     let head: Scale
     let scales: Scale
-    let microBatches: UInt32
+    private(set) var microBatches: UInt32
+
+    /// - Parameter factor: f_t (SPEC 8.8).
+    init(_ recipe: Recipe, factor: UInt64, microBatches: UInt32) {
+      weights = recipe.rate(.weights, factor: factor)
+      biases = recipe.rate(.biases, factor: factor)
+      head = recipe.rate(.head, factor: factor)
+      scales = recipe.rate(.scales, factor: factor)
+      self.microBatches = microBatches
+    }
+
+    /// The same rates for a step that is made at once.
+    var atOnce: Rates {
+      var rates = self
+      rates.microBatches = 1
+      return rates
+    }
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
     func rate(isHead: Bool, _ group: Recipe.Group) -> Scale {

@@ -88,10 +88,7 @@ public struct Trainer {
     let count = min(recipe.batch, sampleCount - first)
     let microBatches = (count - 1) / recipe.microBatch + 1
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
-    let rates = Backward.Rates(
-      weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
-      microBatches: microBatches)
+    let rates = Backward.Rates(recipe, factor: factor, microBatches: microBatches)
     var result = StepResult()
     result.step = step
     result.samples = count

@@ -84,10 +84,7 @@ struct ZerothOrderUpdate {
   private var limiter: Backward {
     Backward(
       session: session, recipe: recipe, key: perturbation.key, step: perturbation.step, query: 0,
-      samples: 0,
-      rates: .init(
-        weights: rates.weights, biases: rates.biases, head: rates.head, scales: rates.scales,
-        microBatches: 1))
+      samples: 0, rates: rates.atOnce)
   }
 
   private func updateWeights(_ index: Int) {

@@ -146,3 +146,68 @@ import Testing
     }
   }
 }
+
+extension ZerothOrderTests {
+  @Test(
+    "a replay without data gives the model and roots of the run",
+    arguments: [CoordinateGroup.Kind.weights, .gain, .channelGains])
+  func replays(_ kind: CoordinateGroup.Kind) throws {
+    let builder = network(perChannel: true)
+    let model = try LoadedModel(builder.bytes())
+    for weights in [Recipe.Weights.masters, .int8] {
+      for directions in [ZerothOrderRecipe.Directions.perSample, .shared] {
+        var fields = fields(builder, [CoordinateGroup(node: 0, kind: kind, span: 2)], epochs: 3)
+        fields.weights = weights
+        fields.zerothOrder?.directions = directions
+        fields.zerothOrder?.queries = 3
+        let result = try run(builder, fields, count: 16)
+        let replayed = try ReplayedRun(model, LoadedJournal(result.journal))
+        #expect(replayed.verdict == .reproduced(steps: 9))
+        #expect(replayed.checkedRoots == 3)
+        #expect(replayed.modelBytes == result.model)
+        let part = try ReplayedRun(model, LoadedJournal(result.journal), before: 4)
+        #expect(part.verdict == .unfinished(steps: 4, nil))
+        #expect(part.steps == 4)
+        #expect(part.modelBytes != result.model)
+        let none = try ReplayedRun(model, LoadedJournal(result.journal), before: 0)
+        let original = try builder.bytes()
+        #expect(none.modelBytes == original)
+      }
+    }
+  }
+
+  @Test("runs whose journal does not say everything are not replayed")
+  func refusesReplay() throws {
+    let builder = network(perChannel: false)
+    let model = try LoadedModel(builder.bytes())
+    for (kind, head) in [(CoordinateGroup.Kind.nodes, false), (.weights, true)] {
+      let fields = fields(builder, [CoordinateGroup(node: 0, kind: kind)], head: head)
+      let result = try run(builder, fields)
+      #expect(throws: InputError.self) {
+        try ReplayedRun(model, LoadedJournal(result.journal))
+      }
+    }
+  }
+
+  @Test("weights and gains of one layer train in inference memory and a constant for each layer")
+  func memory() throws {
+    let builder = SmallNetworks.convolutional(height: 16, width: 16, filters: 8, residual: true)
+    let model = try LoadedModel(builder.bytes())
+    let inference = try HostSession(model, SessionRequest(samples: 1, isCompact: true))
+    for kind in [CoordinateGroup.Kind.weights, .gain] {
+      var fields = fields(builder, [CoordinateGroup(node: 0, kind: kind)])
+      fields.weights = .int8
+      fields.batch = 8
+      fields.microBatch = 1
+      let memory = AlignedMemory(fields.bytes)
+      let recipe = try Recipe(validating: memory.view(of: UInt8.self), for: model.network)
+      let host = try HostSession(
+        model, SessionRequest(samples: 1, isCompact: true, training: recipe.needs))
+      #expect(host.session.byteCount == host.plannedByteCount)
+      // One constant for sums and differences, a channel's weights and Scales for each layer.
+      #expect(
+        host.plannedByteCount <= inference.plannedByteCount + 1024 + 256 + 512,
+        "\(kind): \(host.plannedByteCount), inference \(inference.plannedByteCount)")
+    }
+  }
+}

@@ -149,7 +149,8 @@ public struct JournalReader {
         (last == .step || last == .differences || last == .range) && step == number
     case .epoch:
       fits =
-        (last == .step || last == .differences || last == .range || last == .root) && step != nil && number == epochs
+        (last == .step || last == .differences || last == .range || last == .root) && step != nil
+        && number == epochs
     case .end: fits = last != nil && number == (step.map { $0 + 1 } ?? 0)
     case .note: return false
     }

@@ -47,7 +47,8 @@ extension Convolution {
         for u in 0..<geometry.kernelHeight {
           let row = r &* geometry.strideHeight &- geometry.padTop &+ u &* geometry.dilationHeight
           for v in 0..<geometry.kernelWidth {
-            let column = c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
+            let column =
+              c &* geometry.strideWidth &- geometry.padLeft &+ v &* geometry.dilationWidth
             let inside = row >= 0 && row < input.height && column >= 0 && column < input.width
             let value =
               inside ? x[(row &* input.width &+ column) &* input.channels &+ o] : padding

@@ -252,7 +252,8 @@ struct Backward {
     case .add, .rescale:
       emitUnchanged(gradient(index + 1), scale: scale, to: tensor, node: index, slot: slot)
     case .maxPooling(let pooling):
-      emitSamples(scale) { sample, dx in pooling.maxGradient(x(tensor, sample), g(sample), into: dx) }
+      emitSamples(scale) { sample, dx in pooling.maxGradient(x(tensor, sample), g(sample), into: dx)
+      }
     case .averagePooling(let pooling):
       let divisor = pooling.commonDivisor
       emitSamples(pooling.averageGradientScale(scale, commonDivisor: divisor)) { sample, dx in

@@ -149,7 +149,8 @@ public struct Recipe {
   public var needs: SessionRequest.TrainingNeeds {
     SessionRequest.TrainingNeeds(
       updates: updates, hasMasters: weights == .masters, hasMomentum: momentum > 0,
-      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero, groups: zerothOrder?.groups,
+      tracksRanges: tracksRanges, needsNorms: trustRatio != .zero || normClip != .zero,
+      groups: zerothOrder?.groups,
       differenceCount: (zerothOrder?.queries ?? 0) * Int(batch))
   }
 

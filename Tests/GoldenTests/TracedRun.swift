@@ -57,10 +57,14 @@ struct TracedRun {
       fields = [u32(), u32(), i64()] + (0..<4).map { _ in u32() } + [hexadecimal(8)]
     case .range:
       fields =
-        [u32(), u32(), "\(u8())", "\(Int8(bitPattern: u8()))", "\(UInt16(u8()) | UInt16(u8()) << 8)"]
+        [
+          u32(), u32(), "\(u8())", "\(Int8(bitPattern: u8()))",
+          "\(UInt16(u8()) | UInt16(u8()) << 8)",
+        ]
         + [u32(), u32()]
     case .root: fields = [u32(), hexadecimal(32)]
-    case .differences: fields = (0..<record.byteCount / 4).map { _ in "\(Int32(bitPattern: UInt32(u32())!))" }
+    case .differences:
+      fields = (0..<record.byteCount / 4).map { _ in "\(Int32(bitPattern: UInt32(u32())!))" }
     case .epoch: fields = [u32(), u32(), i64(), u32(), u32(), i64(), u32(), u32()]
     case .end: fields = [u32(), u32(), hexadecimal(32)]
     case .note: fields = []

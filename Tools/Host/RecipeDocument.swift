@@ -114,8 +114,10 @@ public struct RecipeDocument {
         place: "$.clip", note: "clip times micro-batches is at most 16384 (SPEC 8.7)",
         help: "--set clip=\((1 << 14) / microBatches)", exit: 2)
     }
-    guard fields.epochs == 0 || fields.zerothOrder != nil
-      || fields.updates.contains(where: { !$0.isEmpty }) else {
+    guard
+      fields.epochs == 0 || fields.zerothOrder != nil
+        || fields.updates.contains(where: { !$0.isEmpty })
+    else {
       throw InputError(802, "nothing is updated", place: "$.update", exit: 2)
     }
   }

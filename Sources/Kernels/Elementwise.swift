@@ -137,8 +137,3 @@ public func rescale(
       mask: mask)
   }
 }
-
-/// A gradient that passes through an operation unchanged, as accumulators.
-public func widen(_ g: View<Int8>, into gradient: View<Int32>) {
-  for index in 0..<g.count { gradient[index] = Int32(g[index]) }
-}

@@ -36,14 +36,12 @@ public struct SessionRequest {
     public let hasMasters: Bool
     public let hasMomentum: Bool
     public let tracksRanges: Bool
-    /// Gradient norms decide the step, so a weight gradient must be seen whole before it is used.
-    public let needsNorms: Bool
     /// Only part of each sample's gradient is kept (SPEC 8.12).
     public let hasSparseGradients: Bool
 
     public init(
       updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
-      hasMomentum: Bool, tracksRanges: Bool, needsNorms: Bool, hasSparseGradients: Bool = false
+      hasMomentum: Bool, tracksRanges: Bool, hasSparseGradients: Bool = false
     ) {
       self.updates = updates
       self.channelLists = channelLists
@@ -51,7 +49,6 @@ public struct SessionRequest {
       self.hasMasters = hasMasters
       self.hasMomentum = hasMomentum
       self.tracksRanges = tracksRanges
-      self.needsNorms = needsNorms
       self.hasSparseGradients = hasSparseGradients
     }
 

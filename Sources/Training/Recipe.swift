@@ -154,7 +154,6 @@ public struct Recipe {
     SessionRequest.TrainingNeeds(
       updates: updates, channelLists: block(.channelLists), seed: seed,
       hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
-      needsNorms: trustRatio != .zero || normClip != .zero,
       hasSparseGradients: block(.sparseGradients) != nil)
   }
 

@@ -142,7 +142,9 @@ extension KernelCase {
     case .maxPooling(let pooling): pooling.maxGradient(x[0], g, into: dx)
     case .averagePooling(let pooling):
       pooling.averageGradient(g, commonDivisor: pooling.commonDivisor, into: dx)
-    case .add, .rescale: widen(g, into: dx)
+    case .add, .rescale:
+      // The runtime passes these gradients on without accumulators.
+      for index in 0..<g.count { dx[index] = Int32(g[index]) }
     case .multiply:
       let other = inputs[1 - j].quantization.zeroPoint
       if j == 0 {

@@ -17,7 +17,7 @@ extension KernelCase {
       })
     let training = SessionRequest.TrainingNeeds(
       updates: updates.view(of: UInt8.self), hasMasters: true, hasMomentum: false,
-      tracksRanges: false, needsNorms: false)
+      tracksRanges: false)
     let host = try HostSession(
       model, SessionRequest(samples: batch, isCompact: isCompact, training: training))
     let session = host.session

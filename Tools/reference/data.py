@@ -101,7 +101,8 @@ def prepare(net, x, y):
     cache = {}
     samples = [quantize_sample(net, values[i * size:(i + 1) * size], cache) for i in range(count)]
     outputs = net.output.count
-    if len(answer_shape) == 1 and all(isinstance(a, int) for a in answers):
+    # Formats/data.md: integers, one per sample, are labels, whatever the array's axes.
+    if len(answers) == count and all(isinstance(a, int) for a in answers):
         if not all(0 <= a < outputs for a in answers):
             raise DataError(f"a label is outside 0..<{outputs}")
         return Dataset(samples, labels=answers)

@@ -148,19 +148,7 @@ public struct Trainer {
     Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
       samples: positions.count, rates: rates, batch: batch
-    ).run(lossScale: lossScale(batch: batch), onNode: onNode)
-  }
-
-  /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
-  private func lossScale(batch: UInt32) -> Scale {
-    switch recipe.loss {
-    case .crossEntropy:
-      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
-    case .meanSquaredError:
-      MeanSquaredError.gradientScale(
-        logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
-        outputs: session.network.outputCount)
-    }
+    ).run(lossScale: recipe.lossScale(session, batch: batch), onNode: onNode)
   }
 
   /// Loss of the sample in `slot` of the session, and whether its class is right.

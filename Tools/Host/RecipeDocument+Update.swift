@@ -3,7 +3,9 @@ import Tally
 
 /// The key `update`: which parameters a run changes.
 extension LayeredObject {
-  mutating func updates(_ model: LoadedModel) throws(InputError) -> [UpdateSet] {
+  mutating func updates(
+    _ model: LoadedModel, byDefault: String
+  ) throws(InputError) -> [UpdateSet] {
     let weighted = (0..<model.network.nodeCount).map {
       model.network.node($0).operation.weighted != nil
     }
@@ -12,7 +14,9 @@ extension LayeredObject {
     func each(_ choose: (Int) -> UpdateSet) -> [UpdateSet] {
       weighted.indices.map { weighted[$0] ? choose($0) : [] }
     }
-    guard let element = take("update") else { return each { _ in all } }
+    guard let element = take("update") else {
+      return each { byDefault == "full" || $0 == last ? all : [] }
+    }
     if element.isObject {
       guard var object = try object("update") else { preconditionFailure("just taken") }
       let layers = object.take("layers")

@@ -52,8 +52,13 @@ public struct RecipeDocument {
     let network = model.network
     var root = LayeredObject(layers)
     let rate = try root.scale("learningRate") ?? Scale(rounding: ExactRatio(1, 20)!)
+    let method = try root.method()
+    let isForwardOnly = method != .backPropagation
     var fields = RecipeFields(
-      rates: try root.rates(rate), updates: try root.updates(model))
+      rates: try root.rates(
+        rate, scales: isForwardOnly ? Scale(rounding: ExactRatio(1, 100)!) : rate),
+      updates: try root.updates(model, byDefault: isForwardOnly ? "last" : "full"))
+    fields.method = method
     fields.epochs = try root.count("epochs", in: 0...1_000_000) ?? 1
     fields.largestStepCount = try root.count("steps", in: 0...Int64(UInt32.max) - 1) ?? 0
     fields.batch = try root.size("batch", to: 1 << 24) ?? 32
@@ -74,10 +79,11 @@ public struct RecipeDocument {
       try root.word(
         "loss", [("crossEntropy", .crossEntropy), ("meanSquaredError", .meanSquaredError)])
       ?? (hasLabels ? .crossEntropy : .meanSquaredError)
-    fields.tracksRanges = try root.ranges(model)
+    fields.tracksRanges = try root.ranges(model, byDefault: !isForwardOnly)
     fields.rangePeriod = try root.count("rangePeriod", in: 2...1 << 24) ?? 64
     fields.rootPeriod = try root.count("rootEvery", in: 1...Int64(UInt32.max)) ?? 64
     try root.schedule(into: &fields)
+    try root.zerothOrder(model, into: &fields)
     try root.finish()
     try RecipeDocument.checkBounds(fields)
     return fields
@@ -85,6 +91,16 @@ public struct RecipeDocument {
 
   /// What no key breaks alone.
   private static func checkBounds(_ fields: RecipeFields) throws(InputError) {
+    if fields.zerothOrder != nil && fields.momentum > 0 {
+      throw InputError(
+        802, "zeroth-order recipes have no momentum", place: "$.momentum",
+        help: "leave momentum out", exit: 2)
+    }
+    if fields.zerothOrder != nil && fields.tracksRanges {
+      throw InputError(
+        802, "zeroth-order recipes keep the ranges", place: "$.ranges",
+        help: "write \"frozen\"", exit: 2)
+    }
     let microBatches = (fields.batch - 1) / fields.microBatch + 1
     guard microBatches <= 1024 else {
       throw InputError(
@@ -98,7 +114,10 @@ public struct RecipeDocument {
         place: "$.clip", note: "clip times micro-batches is at most 16384 (SPEC 8.7)",
         help: "--set clip=\((1 << 14) / microBatches)", exit: 2)
     }
-    guard fields.epochs == 0 || fields.updates.contains(where: { !$0.isEmpty }) else {
+    guard
+      fields.epochs == 0 || fields.zerothOrder != nil
+        || fields.updates.contains(where: { !$0.isEmpty })
+    else {
       throw InputError(802, "nothing is updated", place: "$.update", exit: 2)
     }
   }

@@ -20,6 +20,7 @@ public struct RecipeFields: Equatable, Sendable {
   public var largestStepCount: UInt32 = 0
   public var batch: UInt32 = 32
   public var microBatch: UInt32 = 32
+  public var method = Recipe.Method.backPropagation
   public var weights = Recipe.Weights.masters
   public var loss = Recipe.Loss.crossEntropy
   public var tracksRanges = false
@@ -38,6 +39,8 @@ public struct RecipeFields: Equatable, Sendable {
   public var factors: [UInt32] = []
   /// One per node.
   public var updates: [UpdateSet]
+  /// With a method that needs it.
+  public var zerothOrder: ZerothOrderFields?
 
   public init(rates: Rates, updates: [UpdateSet]) {
     self.rates = rates
@@ -53,6 +56,8 @@ public struct RecipeFields: Equatable, Sendable {
     largestStepCount = recipe.largestStepCount
     batch = recipe.batch
     microBatch = recipe.microBatch
+    method = recipe.method
+    zerothOrder = recipe.zerothOrder.map { ZerothOrderFields($0) }
     weights = recipe.weights
     loss = recipe.loss
     tracksRanges = recipe.tracksRanges
@@ -87,8 +92,7 @@ public struct RecipeFields: Equatable, Sendable {
     put(ModelFormat.arithmeticVersion)
     put(seed)
     for count in [epochs, batch, microBatch] { put(count) }
-    // The one method of version 1: back-propagation.
-    put(UInt8(1))
+    put(method.rawValue)
     put(weights.rawValue)
     put(loss.rawValue)
     put(UInt8(tracksRanges ? 1 : 0))
@@ -101,11 +105,16 @@ public struct RecipeFields: Equatable, Sendable {
     for count in [warmup, rangePeriod, rootPeriod] { put(count) }
     put(UInt32(factors.count))
     put(UInt32(updates.count))
-    put(UInt32(0))
+    put(UInt32(zerothOrder == nil ? 0 : 1))
     put(largestStepCount)
     put(UInt32(0))
     for factor in factors { put(factor) }
     for update in updates { put(UInt64(update.rawValue)) }
+    if let block = zerothOrder?.bytes {
+      put(Recipe.Block.zerothOrder.rawValue)
+      put(UInt32(block.count))
+      bytes += block
+    }
     return bytes
   }
 

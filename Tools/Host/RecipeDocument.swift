@@ -54,11 +54,13 @@ public struct RecipeDocument {
     let rate = try root.scale("learningRate") ?? Scale(rounding: ExactRatio(1, 20)!)
     let method = try root.method()
     let isForwardOnly = method != .backPropagation
+    let scheme = try root.updates(model, byDefault: isForwardOnly ? .last : .full)
     var fields = RecipeFields(
       rates: try root.rates(
         rate, scales: isForwardOnly ? Scale(rounding: ExactRatio(1, 100)!) : rate),
-      updates: try root.updates(model, byDefault: isForwardOnly ? "last" : "full"))
+      updates: scheme.updates)
     fields.method = method
+    fields.selections = scheme.selections
     fields.epochs = try root.count("epochs", in: 0...1_000_000) ?? 1
     fields.largestStepCount = try root.count("steps", in: 0...Int64(UInt32.max) - 1) ?? 0
     fields.batch = try root.size("batch", to: 1 << 24) ?? 32
@@ -84,6 +86,7 @@ public struct RecipeDocument {
     fields.rootPeriod = try root.count("rootEvery", in: 1...Int64(UInt32.max)) ?? 64
     try root.schedule(into: &fields)
     try root.zerothOrder(model, into: &fields)
+    fields.sparseGradients = try root.sparseGradients()
     try root.finish()
     try RecipeDocument.checkBounds(fields)
     return fields
@@ -95,6 +98,11 @@ public struct RecipeDocument {
       throw InputError(
         802, "zeroth-order recipes have no momentum", place: "$.momentum",
         help: "leave momentum out", exit: 2)
+    }
+    if fields.zerothOrder != nil && fields.sparseGradients != nil {
+      throw InputError(
+        802, "zeroth-order recipes have no sparse gradients", place: "$.sparseGradients",
+        help: "leave sparseGradients out", exit: 2)
     }
     if fields.zerothOrder != nil && fields.tracksRanges {
       throw InputError(

@@ -137,10 +137,7 @@ public struct Trainer {
     }
     for index in 0..<session.network.nodeCount {
       if let zerothOrder, index == zerothOrder.firstNode {
-        zerothOrder.measure(first: first, samples: positions.count) { slot in
-          let sample = Int(order[positions.lowerBound + UInt32(slot)])
-          return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
-        }
+        measure(zerothOrder, order, positions, first: first)
       }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
@@ -164,6 +161,17 @@ public struct Trainer {
     if let zerothOrder {
       zerothOrder.finish(first: first, samples: positions.count)
       zerothOrder.trainNode(backward, first: first)
+    }
+  }
+
+  /// Measures a micro-batch whose nodes before the perturbed ones have run (SPEC 8.15).
+  private func measure(
+    _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>, first: Int
+  ) {
+    let start = positions.lowerBound
+    zerothOrder.measure(first: first, samples: positions.count) { slot in
+      let sample = Int(truncatingIfNeeded: order[start &+ UInt32(truncatingIfNeeded: slot)])
+      return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
     }
   }
 

@@ -49,7 +49,8 @@ struct ZerothOrderStep {
   func measure(first: Int, samples: Int, loss: (_ slot: Int) -> Int64) {
     if first == 0 { differences.fill(0) }
     for query in 0..<zerothOrder.queries {
-      for sign: Int32 in zerothOrder.difference == .antithetic ? [1, -1] : [1] {
+      for side in 0..<(zerothOrder.difference == .antithetic ? 2 : 1) {
+        let sign: Int32 = side == 0 ? 1 : -1
         perturbation.run(query: query, sign: sign, first: first, samples: samples)
         for slot in 0..<samples {
           add(sign, loss(slot), position: first + slot, query: query)

@@ -33,6 +33,7 @@ let package = Package(
   name: "tally",
   products: [
     .library(name: "Tally", targets: ["Tally"]),
+    .library(name: "TallyHost", targets: ["TallyHost", "Importers"]),
     .executable(name: "tally", targets: ["TallyCommand"]),
   ],
   targets: [

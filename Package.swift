@@ -78,10 +78,10 @@ let package = Package(
     .target(
       name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers", "CZlib"], path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "CZlib"],
+      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost"],
       path: "Tools/tally",
       exclude: ["Resources/README.md"],
       resources: [

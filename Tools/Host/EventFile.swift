@@ -1,5 +1,5 @@
 import Foundation
-public import Tally
+import Tally
 
 /// TensorBoard's event file: scalars by tag and step.
 ///

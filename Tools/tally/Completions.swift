@@ -1,4 +1,5 @@
 import Importers
+import TallyHost
 
 extension Verb {
   static let completions = Verb(

@@ -97,7 +97,7 @@ private struct ReportCommand {
       }
       model = loaded
     }
-    var evaluation: (result: ModelEvaluation, data: String, names: [String])?
+    var answers: RunReport.Answers?
     if let path = arguments["--result"], let data = arguments["--data"] {
       let trained = try Inputs.model(path)
       guard journal.result == nil || journal.result == trained.digest else {
@@ -106,12 +106,13 @@ private struct ReportCommand {
           help: "tally inspect \(self.path)", exit: 2)
       }
       let samples = try Inputs.samples(data, for: trained, console)
-      evaluation = (try ModelEvaluation(trained, samples), data, trained.classNames)
+      answers = RunReport.Answers(
+        try ModelEvaluation(trained, samples), data: data, classNames: trained.classNames)
     }
     let report: RunReport
     do throws(RecipeError) {
       report = try RunReport(
-        journal, name: (path as NSString).lastPathComponent, model: model, evaluation: evaluation)
+        journal, name: (path as NSString).lastPathComponent, model: model, answers: answers)
     } catch {
       throw InputError(
         903, "the journal's recipe is not for this model", place: path,

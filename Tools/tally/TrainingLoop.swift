@@ -69,6 +69,7 @@ struct TrainingLoop {
         note: "the journal was changed, or another version of the arithmetic wrote it", exit: 1)
     }
     try file.finish()
+    let head = self.head
     live?.end(
       model: run.run.trainer.session.modelDigest, journal: head, steps: run.run.trainer.step)
     return 0

@@ -71,7 +71,8 @@ struct LineChart {
 
   private var caption: String {
     let names = curves.enumerated().map { index, curve in
-      "<span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(curve.name))"
+      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>"
+        + "\(HTMLText.escaped(curve.name))</span>"
     }
     return "\(HTMLText.escaped(title)) · \(names.joined(separator: " "))"
   }

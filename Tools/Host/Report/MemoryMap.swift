@@ -40,7 +40,7 @@ struct MemoryMap {
       + "<text class=\"tick\" x=\"56\" y=\"312\">forward</text>"
       + "<text class=\"tick end\" x=\"632\" y=\"312\">backward and update</text>\n"
     let keys = purposes.enumerated().map { index, name in
-      "<span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))"
+      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"
     }
     return text + "</svg>\n<figcaption>memory over a step · \(keys.joined(separator: " "))"
       + "</figcaption></figure>\n"

@@ -10,7 +10,7 @@ enum ReportStyle {
     * { box-sizing: border-box; }
     body { margin: 0 auto; padding: 1.2rem; max-width: 62rem; background: var(--paper);
       color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-    h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 0 0 .6rem; }
+    h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 0 0 .6rem; overflow-wrap: anywhere; }
     header p { color: var(--soft); margin: .2rem 0 1rem; }
     section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
       padding: 1rem; margin: 0 0 1rem; }
@@ -45,7 +45,9 @@ enum ReportStyle {
     .key.c2 { background: var(--c2); } .key.c3 { background: var(--c3); }
     .key.c4 { background: var(--c4); } .key.c5 { background: var(--c5); }
     .confusion td { text-align: center; }
-    @media (max-width: 30rem) { body { padding: .6rem; } section { padding: .7rem; } }
+    .name { white-space: nowrap; }
+    @media (max-width: 34rem) { body { padding: .6rem; } section { padding: .7rem; }
+      .tick { font-size: 20px; } .series { stroke-width: 3; } }
     @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff;
       --card: #fff; --line: #bbb; } body { max-width: none; padding: 0; font-size: 11pt; }
       section, .tile { break-inside: avoid; } .scroll { overflow: visible; }

@@ -1,3 +1,4 @@
+public import Importers
 public import Tally
 
 /// A run as one self-contained HTML page: no script, no second file, nothing from a network.
@@ -7,30 +8,49 @@ public import Tally
 public struct RunReport {
   private let journal: LoadedJournal
   private let history: RunHistory
-  /// The model the run began with, and its recipe.
-  private let start: (model: LoadedModel, recipe: RecipeMemory)?
-  private let evaluation: (result: ModelEvaluation, data: String, names: [String])?
+  private let start: Start?
+  private let answers: Answers?
   private let name: String
+
+  /// The model the run began with, and its recipe.
+  private struct Start {
+    let model: LoadedModel
+    let recipe: RecipeMemory
+
+    /// nil without a model, or where the journal ends before it says what the run began with.
+    init?(_ journal: LoadedJournal, _ model: LoadedModel?) throws(RecipeError) {
+      guard let model, let inputs = journal.inputs else { return nil }
+      recipe = try RecipeMemory((0..<inputs.recipe.count).map { inputs.recipe[$0] }, model)
+      self.model = model
+    }
+  }
+
+  /// What the trained model says of test samples.
+  public struct Answers {
+    let result: ModelEvaluation
+    let data: String
+    let classNames: [String]
+
+    public init(_ result: ModelEvaluation, data: String, classNames: [String]) {
+      self.result = result
+      self.data = data
+      self.classNames = classNames
+    }
+  }
 
   /// - Parameters:
   ///   - name: of the journal's file, for the title.
   ///   - model: the one whose digest the journal binds.
-  ///   - evaluation: of the trained model on `data`.
+  ///   - answers: of the trained model.
   /// - Throws: `RecipeError` if the journal's recipe does not belong to the model.
   public init(
-    _ journal: LoadedJournal, name: String, model: LoadedModel? = nil,
-    evaluation: (result: ModelEvaluation, data: String, names: [String])? = nil
+    _ journal: LoadedJournal, name: String, model: LoadedModel? = nil, answers: Answers? = nil
   ) throws(RecipeError) {
+    start = try Start(journal, model)
     self.journal = journal
     self.name = name
-    self.evaluation = evaluation
+    self.answers = answers
     history = RunHistory(journal)
-    if let model, let inputs = journal.inputs {
-      let bytes = (0..<inputs.recipe.count).map { inputs.recipe[$0] }
-      start = (model, try RecipeMemory(bytes, model))
-    } else {
-      start = nil
-    }
   }
 
   /// The whole page.
@@ -51,8 +71,9 @@ public struct RunReport {
       <div class="tiles">\(tiles(memory))</div>
 
       """
-    text += curves + epochTable + keptSection + rangeSection + confusionSection
-    text += schemeSection
+    text += [
+      curves, epochTable, keptSection, rangeSection, confusionSection, schemeSection,
+    ].joined()
     if let memory { text += memorySection(memory) }
     return text + digestSection + "</body></html>\n"
   }
@@ -81,7 +102,7 @@ public struct RunReport {
       }
       tiles.append((DecimalText.meanLoss(last.training.loss, count: last.training.samples), "loss"))
     }
-    if let sums = evaluation?.result.sums {
+    if let sums = answers?.result.sums {
       tiles.append((DecimalText.percent(sums.correct, of: sums.samples), "right on test data"))
     }
     if let memory { tiles.append((DecimalText.bytes(memory.byteCount), "RAM, planned and used")) }
@@ -250,9 +271,9 @@ public struct RunReport {
   }
 
   private var confusionSection: String {
-    guard let evaluation, let confusion = evaluation.result.confusion else { return "" }
+    guard let answers, let confusion = answers.result.confusion else { return "" }
     let names = confusion.indices.map {
-      $0 < evaluation.names.count ? evaluation.names[$0] : "\($0)"
+      $0 < answers.classNames.count ? answers.classNames[$0] : "\($0)"
     }
     let head = names.map { "<th>\(HTMLText.escaped($0))</th>" }.joined()
     let rows = confusion.enumerated().map { label, row in
@@ -265,7 +286,7 @@ public struct RunReport {
       return "<tr><th class=\"word\">\(HTMLText.escaped(names[label]))</th>\(cells.joined())</tr>\n"
     }
     return HTMLText.section(
-      "Answers on \(evaluation.data)",
+      "Answers on \(answers.data)",
       HTMLText.paragraph("Labels down, predictions across.")
         + "<div class=\"scroll\"><table class=\"confusion\"><thead><tr><th></th>\(head)</tr></thead>"
         + "<tbody>\n\(rows.joined())</tbody></table></div>\n")
@@ -280,7 +301,7 @@ public struct RunReport {
         rows.append(["validation data", inputs.validationDigest.hexadecimal])
       }
       var hash = SHA256()
-      hash.update((0..<inputs.recipe.count).map { inputs.recipe[$0] }.span.bytes)
+      inputs.recipe.withRawSpan { hash.update($0) }
       rows.append(["recipe", hash.finalize().hexadecimal])
     }
     if let result = journal.result { rows.append(["model after", result.hexadecimal]) }

@@ -34,7 +34,7 @@ func run(_ arguments: [String]) throws {
   let data = try DataSet(
     parsing: arguments[1], layout: model.network.readsChannelsFirst ? .nchw : .nhwc,
     expected: SampleShape(height: shape.height, width: shape.width, channels: shape.channels),
-    inflate: { _, _ in nil })
+    inflate: Inflate.raw)
   let prepared = try PreparedSamples(data, for: model)
   let first = (0..<inputs).map { prepared.samples.values[$0] }
   let memory = AlignedMemory(byteCount: 1 << 22)

@@ -126,3 +126,11 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// Tools/fuzz needs libFuzzer, which brings its own runtime: only built when it is asked for.
+if Context.environment["TALLY_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "TallyFuzz", dependencies: runtime + ["Importers", "TallyHost"],
+      path: "Tools/fuzz/Sources", swiftSettings: host))
+}

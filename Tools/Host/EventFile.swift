@@ -35,6 +35,9 @@ public struct EventFile {
       for (index, counts) in step.nodes.enumerated() where counts.active > 0 {
         add("kept/\(index)", Float(counts.selected) / Float(counts.active))
       }
+    case .differences(let step):
+      let mean = Float(step.magnitude) / 65536 / Float(max(1, step.count))
+      add("difference/group \(step.group)", mean)
     case .epoch(let epoch):
       add("epoch/train", epoch.training)
       if let validation = epoch.validation { add("epoch/validation", validation) }

@@ -59,10 +59,20 @@ public struct RunHistory {
     public let nodes: [LoadedJournal.Kept]
   }
 
+  /// The loss differences of a zeroth-order step (SPEC 8.15).
+  public struct Differences: Equatable, Sendable {
+    public let step: UInt32
+    public let group: Int
+    public let count: Int
+    /// Sum of their absolute values, Q16 nats.
+    public let magnitude: UInt64
+  }
+
   /// What happened, as the records come.
   public enum Event: Equatable, Sendable {
     case step(Step)
     case kept(KeptStep)
+    case differences(Differences)
     case range(RangeChange)
     case epoch(EpochResult)
   }
@@ -80,6 +90,10 @@ public struct RunHistory {
   }
   public var kept: [KeptStep] {
     events.compactMap { if case .kept(let step) = $0 { step } else { nil } }
+  }
+
+  public var differences: [Differences] {
+    events.compactMap { if case .differences(let step) = $0 { step } else { nil } }
   }
 
   /// - Parameter journal: its good prefix is read.
@@ -112,6 +126,16 @@ public struct RunHistory {
           active: UInt64(reader.u32(start + 16 + 12 * node)))
       }
       return .kept(KeptStep(step: reader.u32(start), nodes: nodes))
+    case .differences:
+      let first = start + JournalFormat.differencesByteCount
+      let count = (record.byteCount - JournalFormat.differencesByteCount) / 4
+      let magnitude = (0..<count).reduce(UInt64(0)) {
+        $0 + UInt64(Int32(bitPattern: reader.u32(first + 4 * $1)).magnitude)
+      }
+      return .differences(
+        Differences(
+          step: reader.u32(start), group: Int(reader.u32(start + 4)), count: count,
+          magnitude: magnitude))
     case .epoch: return .epoch(EpochResult(record, in: reader))
     case .begin, .root, .end, .note: return nil
     }
@@ -124,7 +148,7 @@ extension RunHistory.Event {
     switch self {
     case .step(let step): step.json
     case .epoch(let epoch): epoch.event
-    case .kept, .range: nil
+    case .kept, .differences, .range: nil
     }
   }
 }

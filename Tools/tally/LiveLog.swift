@@ -70,7 +70,7 @@ struct LiveLog {
     switch event {
     case .step(let step): stepCount = step.index + 1
     case .epoch(let epoch): epochCount = epoch.index + 1
-    case .kept, .range: break
+    case .kept, .differences, .range: break
     }
     if let line = event.json { write(line) }
     file.add(event)

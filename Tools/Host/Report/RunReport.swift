@@ -72,7 +72,8 @@ public struct RunReport {
 
       """
     text += [
-      curves, epochTable, keptSection, rangeSection, confusionSection, schemeSection,
+      curves, epochTable, keptSection, differencesSection, rangeSection, confusionSection,
+      schemeSection,
     ].joined()
     if let memory { text += memorySection(memory) }
     return text + digestSection + "</body></html>\n"
@@ -203,6 +204,24 @@ public struct RunReport {
     return HTMLText.section(
       "Kept gradient channels",
       LineChart(title: "kept share of active channels", curves: curves, scale: 100, unit: "%").svg)
+  }
+
+  private var differencesSection: String {
+    let steps = history.differences
+    guard !steps.isEmpty else { return "" }
+    let curves = Set(steps.map(\.group)).sorted().map { group in
+      LineChart.Curve(
+        name: "group \(group)",
+        points: steps.filter { $0.group == group }.map { step in
+          (Int(step.step), Int(step.magnitude * 10_000 / 65_536) / max(1, step.count))
+        })
+    }
+    return HTMLText.section(
+      "Loss differences of the perturbations",
+      LineChart(
+        title: "mean absolute difference of each step, nats", curves: curves, scale: 10_000,
+        unit: "nats"
+      ).svg)
   }
 
   private var rangeSection: String {

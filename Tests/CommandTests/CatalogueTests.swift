@@ -168,11 +168,13 @@ let badInputs: [BadInput] = [
     safetensors(#"{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#, [0, 0]),
     "inspect", "bad-type.safetensors"),
   onnx(
-    18, "protobuf with a length past its end", 301, 3, "mlp-legacy", { $0[$0.count / 2] = 0xFF }),
+    18, "protobuf with a length past its end", 301, 3, "mlp-legacy",
+    {
+      // Field 7, the graph, with a length of two million.
+      $0.insert(contentsOf: [0x3A, 0xFF, 0xFF, 0x7F], at: 0)
+    }),
   onnx(19, "external data that is not there", 302, 3, "mlp-legacy-external", { _ in }, "convert"),
   onnx(21, "a recurrent network", 304, 4, "recurrent-legacy", { _ in }, "convert"),
-  onnx(
-    29, "a quantized graph with unsigned weights", 312, 4, "qdq-uint8-weights", { _ in }, "convert"),
   BadInput(36, "an archive with a wrong checksum", 406, 3) { box in
     var archive = try npz(goodInputs, labels([0, 1, 2]))
     archive[60] ^= 1
@@ -329,6 +331,9 @@ let shownElsewhere: [ShownElsewhere] = [
   ShownElsewhere(
     number: 28, input: "functions and sub-graphs", code: 311, exit: "4",
     file: "ImportersTests/ONNXBlockerTests.swift", test: "functions of the file are named as such"),
+  ShownElsewhere(
+    number: 29, input: "a quantized graph that int8 cannot hold", code: 312, exit: "4",
+    file: "ImportersTests/ONNXQuantizationTests.swift", test: "error.code == 312"),
   ShownElsewhere(
     number: 47, input: "a negative variance", code: 604, exit: "3",
     file: "ImportersTests/NetworkDescriptionBindingTests.swift", test: "604"),

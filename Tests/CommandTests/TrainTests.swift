@@ -184,7 +184,7 @@ import Testing
     let console = Console(
       .init(writeOutput: { _ in }, writeError: { lines += $0 }, errorIsTerminal: true))
     var progress = Progress(console, run)
-    var sink = JournalWriter(CollectingSink())
+    var sink = JournalWriter(MemorySink())
     run.begin(&sink)
     for _ in 0..<3 {
       run.takeStep(&sink)

@@ -4,7 +4,7 @@ public import Tally
 /// A run and everything it lives in: model, recipe, samples, session memory.
 public final class TrainingRun {
   public let model: LoadedModel
-  public private(set) var run: Run
+  public internal(set) var run: Run
   private let recipeMemory: RecipeMemory
   private let samples: PreparedSamples
   private let validation: PreparedSamples?

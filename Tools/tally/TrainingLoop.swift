@@ -7,19 +7,31 @@ struct TrainingLoop {
   private let run: TrainingRun
   private let file: JournalFile
   private let console: Console
+  private var checkpoints: CheckpointWriter
   private var sink: ResumingSink<JournalFileSink>
+  /// Whether the run stands at a checkpoint rather than at its start.
+  private let isUnderWay: Bool
   private(set) var epochs: [EpochResult] = []
 
-  /// - Parameter journal: what there is already of this run's journal.
+  /// - Parameters:
+  ///   - journal: what there is already of this run's journal.
+  ///   - place: where in it the run stands, if it has gone on from a checkpoint.
   init(
-    _ run: TrainingRun, _ file: JournalFile, resuming journal: LoadedJournal?, _ console: Console
+    _ run: TrainingRun, _ file: JournalFile, _ checkpoints: CheckpointWriter,
+    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, _ console: Console
   ) {
     self.run = run
     self.file = file
+    self.checkpoints = checkpoints
     self.console = console
+    isUnderWay = place != nil
     if let journal {
-      sink = ResumingSink(JournalFileSink(file: file), resuming: journal)
-      console.note("repeating the \(journal.stepCount) steps of the journal")
+      sink = ResumingSink(JournalFileSink(file: file), resuming: journal, at: place)
+      let first = place?.stepCount ?? 0
+      let from = place == nil ? "" : "going on from the checkpoint behind step \(first); "
+      console.note("\(from)repeating \(journal.stepCount - first) steps of the journal")
+      // Epochs before the checkpoint are not run again.
+      epochs = journal.epochs.filter { $0.index < run.run.trainer.epoch }
     } else {
       sink = ResumingSink(JournalFileSink(file: file))
     }
@@ -35,18 +47,24 @@ struct TrainingLoop {
   ///   its journal says.
   mutating func finish() throws(InputError) -> Int32 {
     var progress = Progress(console, run)
-    run.begin(&sink)
+    if !isUnderWay { run.begin(&sink) }
     while !run.run.isDone {
       if sink.isStopped { break }
       let signal = console.world.interruption()
       if signal != 0 {
         progress.clear()
         try file.finish()
+        try checkpoints.write(run, sink.chain)
         return signal
       }
       let before = epochs.last?.index
       run.takeStep(&sink)
       file.flushIfDue()
+      if !sink.isStopped, checkpoints.isDue(run.run.trainer) {
+        // A checkpoint stands for records that must not be lost before it.
+        try file.finish()
+        try checkpoints.write(run, sink.chain)
+      }
       progress.update(run.run)
       if let epoch = run.run.lastEpoch, epoch.index != before {
         epochs.append(EpochResult(epoch))
@@ -63,6 +81,7 @@ struct TrainingLoop {
         note: "the journal was changed, or another version of the arithmetic wrote it", exit: 1)
     }
     try file.finish()
+    checkpoints.finish()
     return 0
   }
 

@@ -26,7 +26,9 @@ public struct Checkpoint {
     guard bytes.count >= Checkpoint.headerByteCount + Digest.byteCount else { throw .wrongLength }
     guard u32(8) == UInt32(Checkpoint.version) | 1 << 16 else { throw .unsupportedVersion }
     let length = bytes.count - Checkpoint.headerByteCount - Digest.byteCount
-    guard u32(20) == UInt32(truncatingIfNeeded: length), length < 1 << 31 else { throw .wrongLength }
+    guard u32(20) == UInt32(truncatingIfNeeded: length), length < 1 << 31 else {
+      throw .wrongLength
+    }
     var hash = SHA256()
     bytes.slice(0, bytes.count - Digest.byteCount).withRawSpan { hash.update($0) }
     let stored = bytes.withRawSpan { Digest(reading: $0, at: bytes.count - Digest.byteCount) }

@@ -116,7 +116,9 @@ extension Trainer {
     for index in 0..<network.nodeCount {
       let node = network.node(index)
       guard case .add = node.operation else { continue }
-      let inputs = (session.table.scale(node.firstInput), session.table.scale(session.secondInput(node)))
+      let inputs = (
+        session.table.scale(node.firstInput), session.table.scale(session.secondInput(node))
+      )
       let output = session.table.scale(index + 1)
       if AddConstants(inputs.0, inputs.1, output: output) == nil { return false }
     }

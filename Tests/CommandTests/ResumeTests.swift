@@ -79,7 +79,8 @@ import Testing
     #expect(box.train("whole.tally", "whole.tlj", more).status == 0)
     let whole = try box.bytes("whole.tlj")
     let kept = try FileManager.default.contentsOfDirectory(
-      atPath: box.path("whole.tlj.checkpoints")).sorted()
+      atPath: box.path("whole.tlj.checkpoints")
+    ).sorted()
     // Roots stand behind every second step of ten.
     #expect(kept == ["0000000004.tlc", "0000000006.tlc"])
     for _ in 0..<50 {
@@ -98,7 +99,8 @@ import Testing
       #expect(outcome.json["steps"] as? Int == 10)
       #expect((outcome.json["epochs"] as? [Any])?.count == 2, "also those before the checkpoint")
       let now = try FileManager.default.contentsOfDirectory(
-        atPath: box.path("run.tlj.checkpoints")).sorted()
+        atPath: box.path("run.tlj.checkpoints")
+      ).sorted()
       // One that is damaged is made again if the run passes its place, and else thrown away.
       let missing = Set(kept).subtracting(now)
       #expect(missing.isSubset(of: damaged.map { [$0] } ?? []), "seed \(seed), cut at \(count)")

@@ -15,7 +15,8 @@ extension Verb {
       .value("--journal", nil, "FILE", "the run's journal"),
       .value("--validate", nil, "DATA", "samples to evaluate after every epoch"),
       .flag("--resume", nil, "go on where the journal ends; same bytes as a run in one piece"),
-      .value("--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
+      .value(
+        "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
       .flag("--force", nil, "replace existing outputs"),
       .flag("--dry-run", nil, "print the resolved recipe and its digest, train nothing"),
     ],

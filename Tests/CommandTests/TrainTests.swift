@@ -129,7 +129,7 @@ import Testing
     #expect(box.train("whole.tally", "whole.tlj").status == 0)
     let whole = try box.bytes("whole.tlj")
     let parts = JournalParts(whole).parts
-    let cuts = [1, 15, 16] + parts.flatMap { [$0.offset + 1, $0.offset + $0.byteCount] }
+    let cuts = [0, 1, 15, 16] + parts.flatMap { [$0.offset + 1, $0.offset + $0.byteCount] }
     for cut in cuts {
       try box.write(Array(whole.prefix(cut)), "run.tlj")
       let outcome = box.train("out.tally", "run.tlj", ["--resume", "--force"])

@@ -138,10 +138,11 @@ private struct TrainCommand {
     return (run, nil)
   }
 
-  /// nil for a journal that was cut inside its header.
+  /// nil for a journal that was cut inside its header, or before it.
   private static func loadedJournal(
     _ path: String, _ console: Console
   ) throws(InputError) -> LoadedJournal? {
+    if OutputFile.isEmpty(path) { return nil }
     let journal: LoadedJournal
     let bytes = try Inputs.journalBytes(path)
     do throws(JournalError) {

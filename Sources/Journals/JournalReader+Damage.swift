@@ -25,7 +25,7 @@ extension JournalReader {
     case .step, .epoch, .end: 40
     case .range: 20
     case .root: 36
-    case .begin, .kept, .note: nil
+    case .begin, .kept, .differences, .note: nil
     }
   }
 

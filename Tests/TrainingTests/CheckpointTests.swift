@@ -100,6 +100,20 @@ import Testing
     }
   }
 
+  @Test("micro-batches last to first, and small tiles, make the same bytes", arguments: cases)
+  func conditions(test: Case) throws {
+    let experiment = try Experiment(test)
+    let whole = try experiment.whole()
+    for (isCompact, isReversed) in [(false, true), (true, false), (true, true)] {
+      let run = try TrainingRun(
+        experiment.model, recipe: experiment.recipe, samples: experiment.samples,
+        isCompact: isCompact, reversingMicroBatches: isReversed)
+      var writer = JournalWriter(MemorySink())
+      run.finish(&writer)
+      #expect(writer.sink.bytes == whole.journal, "compact \(isCompact), reversed \(isReversed)")
+    }
+  }
+
   @Test("no changed byte is taken for a checkpoint")
   func damaged() throws {
     let bytes = try Experiment(Self.cases[1]).whole().checkpoints[5]

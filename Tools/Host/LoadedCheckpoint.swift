@@ -25,6 +25,19 @@ extension TrainingRun {
     return sink.bytes
   }
 
+  /// Whether the run is in a checkpoint's state.
+  public func hasState(of checkpoint: LoadedCheckpoint) -> Bool {
+    let state = checkpoint.checkpoint.state
+    guard run.trainer.stateByteCount == state.count else { return false }
+    var isSame = run.trainer.step == checkpoint.step
+    var offset = 0
+    run.trainer.forEachStatePart { part in
+      for index in 0..<part.count where part[index] != state[offset + index] { isSame = false }
+      offset += part.count
+    }
+    return isSame
+  }
+
   /// Goes on from a checkpoint, in place of `begin`.
   ///
   /// - Returns: whether it is a state of this run; if not, this object is to be used no more.

@@ -11,9 +11,9 @@ extension LoadedJournal {
     public let epoch: Trainer.Evaluation
   }
 
-  /// Walks over the good records; `body` gets the place behind each that is part of the chain, and
-  /// returns whether to go on.
-  public func forEachPlace(_ body: (Place, RecordType) -> Bool) {
+  /// Walks over the good records; `body` gets each that is part of the chain with the place behind it,
+  /// and returns whether to go on.
+  public func forEachRecord(_ body: (JournalReader.Record, Place) -> Bool) {
     var reader = reader
     var steps: UInt32 = 0
     var epoch = Trainer.Evaluation()
@@ -21,14 +21,14 @@ extension LoadedJournal {
       switch record.type {
       case .step:
         steps += 1
-        epoch.samples += reader.u32(record.payload + 4)
+        epoch.samples &+= reader.u32(record.payload + 4)
         epoch.loss = saturatingSum(epoch.loss, reader.i64(record.payload + 8))
-        epoch.correct += reader.u32(record.payload + 16)
+        epoch.correct &+= reader.u32(record.payload + 16)
       case .epoch: epoch = Trainer.Evaluation()
       default: break
       }
       guard record.type.isChained else { continue }
-      if !body(Place(reader: reader, stepCount: steps, epoch: epoch), record.type) { return }
+      if !body(record, Place(reader: reader, stepCount: steps, epoch: epoch)) { return }
     }
   }
 
@@ -36,11 +36,23 @@ extension LoadedJournal {
   /// records that this file has lost.
   public func place(of checkpoint: Checkpoint) -> Place? {
     var found: Place?
-    forEachPlace { place, _ in
+    forEachRecord { _, place in
       if place.stepCount == checkpoint.step, place.reader.chain.head == checkpoint.head {
         found = place
       }
       return found == nil && place.stepCount <= checkpoint.step
+    }
+    return found
+  }
+
+  /// The state root recorded behind step `step` − 1, if one is.
+  public func root(behind step: UInt32) -> Digest? {
+    var found: Digest?
+    forEachRecord { record, place in
+      if record.type == .root && place.stepCount == step {
+        found = bytes.withRawSpan { Digest(reading: $0, at: record.payload + 4) }
+      }
+      return found == nil && place.stepCount <= step
     }
     return found
   }

@@ -18,7 +18,7 @@ public struct Trainer {
   /// The next step, t.
   public internal(set) var step: UInt32 = 0
   /// Takes the micro-batches of a step last to first. Results do not depend on it (SPEC 11).
-  /// - Precondition: not with zeroth-order recipes, which measure in order.
+  /// Zeroth-order recipes measure in order whatever this says.
   public var reversesMicroBatches = false
   let key: RandomKey
 
@@ -108,7 +108,7 @@ public struct Trainer {
       digest.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
     }
     for turn in 0..<microBatches {
-      let query = reversesMicroBatches ? microBatches - 1 - turn : turn
+      let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
       runMicroBatch(

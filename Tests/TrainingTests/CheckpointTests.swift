@@ -60,6 +60,18 @@ import Testing
       samples = TestRun.samples(model.network, count: 18)
     }
 
+    /// A network that zeroth-order groups of one kind train.
+    init(_ kind: CoordinateGroup.Kind, weights: Recipe.Weights) throws {
+      let tests = ZerothOrderTests()
+      let builder = tests.network(perChannel: true)
+      let group = CoordinateGroup(node: 0, kind: kind)
+      var fields = tests.fields(builder, [group], head: true)
+      fields.weights = weights
+      model = try LoadedModel(builder.bytes())
+      recipe = fields.bytes
+      samples = TestRun.samples(model.network, count: 18)
+    }
+
     func run() throws -> TrainingRun {
       try TrainingRun(model, recipe: recipe, samples: samples)
     }
@@ -81,7 +93,17 @@ import Testing
 
   @Test("a run goes on from any of its checkpoints to the same bytes", arguments: cases)
   func everyStep(test: Case) throws {
-    let experiment = try Experiment(test)
+    try expectSameBytes(try Experiment(test))
+  }
+
+  @Test("the same with zeroth-order steps", arguments: ZerothOrderTests.kinds)
+  func zerothOrder(kind: CoordinateGroup.Kind) throws {
+    for weights in [Recipe.Weights.masters, .int8] {
+      try expectSameBytes(try Experiment(kind, weights: weights))
+    }
+  }
+
+  private func expectSameBytes(_ experiment: Experiment) throws {
     let whole = try experiment.whole()
     let journal = try LoadedJournal(whole.journal)
     for (step, bytes) in whole.checkpoints.enumerated() {

@@ -22,10 +22,9 @@ extension RunCheck {
       return .diverged(step: 0, reason: "the data is not the run's", offset: nil, code: 903)
     }
     let boundaries = try self.boundaries(journal)
-    guard boundaries.count > 2 || journal.stepCount == 0 else {
-      return .cannotCheck(
-        step: nil, reason: "no checkpoint of this run stands in \(path).checkpoints",
-        help: "leave out --sample, or train with --checkpoint N")
+    if boundaries.count == 2 {
+      console.note(
+        "no checkpoint of this run in \(path).checkpoints: its one segment is the whole run")
     }
     let chosen = SegmentChoice.segments(
       count, of: boundaries.count - 1, head: journal.chain.head, nonce: Array(nonce.utf8))

@@ -62,7 +62,9 @@ import Testing
     }
     try expect("planned steps", needsModel: true) { $0.parts[0].payload[104] ^= 1 }
     try expect("order", needsModel: true) { $0.parts.remove(at: first(4)) }
-    try expect("order", needsModel: true) { $0.parts.remove(at: $0.parts.lastIndex { $0.type == 5 }!) }
+    try expect("order", needsModel: true) {
+      $0.parts.remove(at: $0.parts.lastIndex { $0.type == 5 }!)
+    }
     try expect("order", needsModel: true) { journal in
       // A root that is not due.
       var root = journal.parts[first(4)]

@@ -12,15 +12,19 @@ struct TrainingLoop {
   /// Whether the run stands at a checkpoint rather than at its start.
   private let isUnderWay: Bool
   private(set) var epochs: [EpochResult] = []
+  private var live: LiveLog?
 
   /// - Parameters:
   ///   - journal: what there is already of this run's journal.
   ///   - place: where in it the run stands, if it has gone on from a checkpoint.
+  ///   - live: what else is written while the run goes.
   init(
     _ run: TrainingRun, _ file: JournalFile, _ checkpoints: CheckpointWriter,
-    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, _ console: Console
+    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, live: LiveLog?,
+    _ console: Console
   ) {
     self.run = run
+    self.live = live
     self.file = file
     self.checkpoints = checkpoints
     self.console = console
@@ -66,6 +70,7 @@ struct TrainingLoop {
         try checkpoints.write(run, sink.chain)
       }
       progress.update(run.run)
+      live?.update(run.run)
       if let epoch = run.run.lastEpoch, epoch.index != before {
         epochs.append(EpochResult(epoch))
         progress.clear()
@@ -82,6 +87,9 @@ struct TrainingLoop {
     }
     try file.finish()
     checkpoints.finish()
+    let head = self.head
+    live?.end(
+      model: run.run.trainer.session.modelDigest, journal: head, steps: run.run.trainer.step)
     return 0
   }
 

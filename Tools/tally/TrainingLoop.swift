@@ -50,6 +50,7 @@ struct TrainingLoop {
   /// - Throws: TLY0806 if the journal cannot be written, TLY0904 if a resumed run does not come out as
   ///   its journal says.
   mutating func finish() throws(InputError) -> Int32 {
+    let run = run
     var progress = Progress(console, run)
     if !isUnderWay { run.begin(&sink) }
     while !run.run.isDone {
@@ -70,7 +71,8 @@ struct TrainingLoop {
         try checkpoints.write(run, sink.chain)
       }
       progress.update(run.run)
-      live?.update(run.run)
+      let state = run.run
+      live?.update(state)
       if let epoch = run.run.lastEpoch, epoch.index != before {
         epochs.append(EpochResult(epoch))
         progress.clear()
@@ -87,9 +89,8 @@ struct TrainingLoop {
     }
     try file.finish()
     checkpoints.finish()
-    let head = self.head
-    live?.end(
-      model: run.run.trainer.session.modelDigest, journal: head, steps: run.run.trainer.step)
+    let (head, trainer) = (self.head, run.run.trainer)
+    live?.end(model: trainer.session.modelDigest, journal: head, steps: trainer.step)
     return 0
   }
 

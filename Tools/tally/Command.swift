@@ -11,7 +11,8 @@ enum Command {
   static let version = "0.1.0"
 
   static let verbs: [Verb] = [
-    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .report, .explain,
+    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .bisect, .report,
+    .explain,
     .completions,
   ]
 

@@ -56,7 +56,7 @@ class Graph:
 
     def constant(self, name: str, array) -> str:
         name = self.unique(name)
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def node(

@@ -135,13 +135,28 @@ def batch_normalization(graph, layer, inputs):
 def pooling(kind: str):
     def write(graph, layer, inputs):
         _require_channels_last(layer)
-        axes = inputs[0].rank - 2
+        x, axes = inputs[0], inputs[0].rank - 2
+        kernel, strides = _pair(layer.pool_size, axes), _pair(layer.strides, axes)
+        if kind == "average":
+            _require_even_padding(x, kernel, strides, layer.padding)
         return layers.pool(
-            graph, inputs[0], kind, kernel=_pair(layer.pool_size, axes),
-            strides=_pair(layer.strides, axes), padding=layer.padding, name=layer.name,
-        )  # fmt: skip
+            graph, x, kind, kernel=kernel, strides=strides, padding=layer.padding, name=layer.name
+        )
 
     return write
+
+
+def _require_even_padding(x: Value, kernel, strides, padding: str) -> None:
+    """Keras's PyTorch backend repeats the border where a mean's padding is uneven; the others leave
+    the padding out of the mean, as ONNX does."""
+    import keras
+
+    pads = layers.window_pads(x.shape[1:-1], kernel, strides, [1] * len(kernel), padding)
+    if keras.backend.backend() == "torch" and any(before != after for before, after in pads):
+        raise Unsupported(
+            "padding='same' is uneven here, which Keras computes otherwise on PyTorch than on "
+            "TensorFlow: set KERAS_BACKEND=tensorflow or jax"
+        )
 
 
 def global_pooling(kind: str):
@@ -197,7 +212,7 @@ def relu(graph, layer, inputs):
 def parametric_relu(graph, layer, inputs):
     slope = _array(layer.alpha)
     if any(size != 1 for size in slope.shape[:-1]):
-        raise Unsupported("a slope per position", )
+        raise Unsupported("a slope per position")
     x = graph.channels_first(inputs[0])
     shape = (-1, *[1] * (x.rank - 2)) if x.channels_first else (-1,)
     return graph.like(

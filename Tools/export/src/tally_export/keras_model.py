@@ -6,10 +6,13 @@ itself, with safe mode on, under whichever of its backends is installed.
 """
 
 import os
+import warnings
+import zipfile
 
 from tally_export.errors import Blockers, ExportError, Unsupported
 from tally_export.exported import Exported, axes_words
 from tally_export.libraries import has_library, library
+from tally_export.output import read_file
 
 PURPOSE = "to read Keras models"
 
@@ -65,18 +68,29 @@ def _keras():
 
 
 def _load(keras, path: str):
+    content = read_file(path)
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in (".keras", ".h5", ".hdf5"):
         raise ExportError(
             1005, "a Keras model's name ends in .keras or .h5", place=path,
             note="a SavedModel folder is neither: model.save('m.keras') writes one", exit=4,
         )  # fmt: skip
+    is_whole = (
+        zipfile.is_zipfile(path) if suffix == ".keras"
+        else content.startswith(b"\x89HDF\r\n\x1a\n")
+    )  # fmt: skip
+    if not is_whole:
+        raise ExportError(
+            1005, f"the content is not that of a {suffix} file", place=path,
+            note=f"it starts with {content[:8].hex()} and has {len(content)} bytes", exit=3,
+        )  # fmt: skip
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, EOFError, KeyError) as error:
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ExportError(
-            1005, "Keras cannot read the file", place=path, note=_first_line(error), exit=3
-        ) from None
+            1005, "Keras cannot read the file", place=path, note=_first_line(error),
+            help="copy or download it again", exit=3,
+        ) from None  # fmt: skip
     except (TypeError, ValueError, ImportError, AttributeError) as error:
         text = _first_line(error)
         if "No model config" in str(error) or "model config" in str(error).lower():
@@ -118,12 +132,10 @@ def _input(model, path: str):
 
 def _reference(keras, model):
     def run(inputs):
-        if keras.backend.backend() == "torch":
-            import torch
-
-            with torch.no_grad():
-                return keras.ops.convert_to_numpy(model(inputs, training=False))
-        return keras.ops.convert_to_numpy(model(inputs, training=False))
+        with warnings.catch_warnings():
+            # That one tensor is given where the model lists its inputs.
+            warnings.simplefilter("ignore")
+            return keras.ops.convert_to_numpy(model.predict_on_batch(inputs))
 
     return run
 

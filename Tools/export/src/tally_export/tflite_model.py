@@ -52,12 +52,17 @@ def export(path: str) -> Exported:
             "values of such layers to 8 bits while it runs; the export does not"
         )
     logits = writer.before_softmax()
+    compared = writer.value(logits)
+    # The output is put into the source's order; what stands before it may not be.
+    moved = compared.channels_first
+    if moved:
+        logits = model.outputs[0]
     result = model.tensors[logits]
     return Exported(
         writer.graph.model(output),
         lambda inputs: run_interpreter(interpreter(path), source, result, inputs, logits),
         source.shape[1:], axes_words(source.shape[1:], channels_first=False),
-        input_limits=limits, compared=writer.value(logits).name, notes=notes,
+        input_limits=limits, compared=None if moved else compared.name, notes=notes,
         rounds=writer.hybrid_layers > 0 or result.dtype in INTEGER_TYPES,
         step=float(result.quantization.scales[0]) if result.dtype in INTEGER_TYPES else None,
     )  # fmt: skip
@@ -84,7 +89,11 @@ class _Writer:
     def write(self) -> Value:
         source = self.tensor(self.model.inputs[0])
         value = self.graph.input(source.name, source.shape)
-        self._values[self.model.inputs[0]] = self._quantized(value, source)
+        try:
+            value = self._quantized(value, source)
+        except Unsupported as reason:
+            self.blockers.add("input", source.name, reason)
+        self._values[self.model.inputs[0]] = value
         for operator in self._needed():
             self._values[operator.outputs[0]] = self._operator(operator)
         output = self.model.outputs[0]
@@ -98,6 +107,8 @@ class _Writer:
         for operator in reversed(self.model.operators):
             if not wanted.intersection(operator.outputs):
                 continue
+            if operator.kind == "DEQUANTIZE" and self.tensor(operator.inputs[0]).data is not None:
+                continue  # a constant, see constant_tensor
             needed.append(operator)
             is_shape = operator.kind in SHAPE_OPERATORS
             wanted.update(operator.inputs[:1] if is_shape else operator.inputs)
@@ -263,11 +274,18 @@ def interpreter(path: str):
     else:
         module = library("tensorflow", purpose="to run .tflite files").lite
         kinds = module.experimental.OpResolverType
-    runner = module.Interpreter(
-        model_path=path, num_threads=1, experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )  # fmt: skip
-    runner.allocate_tensors()
+    try:
+        runner = module.Interpreter(
+            model_path=path, num_threads=1, experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )  # fmt: skip
+        runner.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ExportError(
+            1007, "LiteRT does not run the file, so nothing can be compared", place=path,
+            note=str(error).splitlines()[0], help="--no-check writes the export all the same",
+            exit=4,
+        ) from None  # fmt: skip
     return runner
 
 

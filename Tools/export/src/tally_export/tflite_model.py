@@ -44,7 +44,7 @@ def export(path: str) -> Exported:
         limits = ((kind.min - zero) * scale, (kind.max - zero) * scale)
         notes.append(
             f"the file's input is {source.dtype.lower()}; the ONNX input is its real value, "
-            f"(q {-zero:+}) · {scale:.9g}, from {limits[0]:.6g} to {limits[1]:.6g}"
+            f"(q {"+" if zero <= 0 else "−"} {abs(zero)}) · {scale:.9g}, from {limits[0]:.6g} to {limits[1]:.6g}"
         )
     if writer.hybrid_layers:
         notes.append(
@@ -169,7 +169,7 @@ class _Writer:
         raise Unsupported(f"'{tensor.name}' is computed from the data")
 
     def integers(self, index: int) -> np.ndarray:
-        return np.asarray(self.constant_tensor(index).data)
+        return np.atleast_1d(self.constant_tensor(index).data)
 
     def real(self, index: int) -> np.ndarray:
         """The real values of a constant."""

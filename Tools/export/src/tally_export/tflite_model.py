@@ -42,9 +42,10 @@ def export(path: str) -> Exported:
         scale = float(source.quantization.scales[0])
         zero = int(source.quantization.zero_points[0])
         limits = ((kind.min - zero) * scale, (kind.max - zero) * scale)
+        offset = f"q + {-zero}" if zero <= 0 else f"q − {zero}"
         notes.append(
             f"the file's input is {source.dtype.lower()}; the ONNX input is its real value, "
-            f"(q {"+" if zero <= 0 else "−"} {abs(zero)}) · {scale:.9g}, from {limits[0]:.6g} to {limits[1]:.6g}"
+            f"({offset}) · {scale:.9g}, from {limits[0]:.6g} to {limits[1]:.6g}"
         )
     if writer.hybrid_layers:
         notes.append(

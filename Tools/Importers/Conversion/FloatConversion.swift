@@ -24,12 +24,11 @@ public enum FloatConversion {
     let samples = try samples(calibration, network, &warnings)
     // A file that prescribes every range needs no data.
     if plan.isQuantized { warnings = [] }
-    if options.equalizesLayers { plan = try ConversionPlan(equalized(plan)) }
-
     let input = try QuantizedInput(
       options.input, channels: channels, samples: samples, imported: plan.importedInput,
       affine: network.inputAffine, exact: network.exactInputMaps)
     let real = samples.map { RealSamples($0, options.input, for: plan.network) }
+    if options.equalizesLayers { plan = try ConversionPlan(equalized(plan, real)) }
     let ranges: Calibration
     if plan.isQuantized {
       ranges = Calibration(ranges: [])

@@ -132,9 +132,7 @@ private struct DataExtremes {
       (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: Double($0)) }
     case .float64(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: $0) }
     case .decimal(let a):
-      (low, high) = Self.find(a, channels, { ExactNumber($0) < ExactNumber($1) }) {
-        ExactNumber($0)
-      }
+      (low, high) = Self.find(a, channels, { $0.isLess(than: $1) }) { ExactNumber($0) }
     }
   }
 
@@ -160,5 +158,25 @@ private struct DataExtremes {
       channel = channel + 1 == channels ? 0 : channel + 1
     }
     return (low.map(exact), high.map(exact))
+  }
+}
+
+extension ExactDecimal {
+  /// Whether this number is below another: by their Doubles where those are far enough apart to be
+  /// sure, else exactly.
+  fileprivate func isLess(than other: ExactDecimal) -> Bool {
+    let (a, b) = (approximation, other.approximation)
+    // Each is off by less than 2⁻⁴⁰ of itself.
+    let doubt = 0x1p-38 * (abs(a) + abs(b))
+    if abs(a - b) > doubt { return a < b }
+    return ExactNumber(self) < ExactNumber(other)
+  }
+
+  private var approximation: Double {
+    guard abs(exponent) <= 200 else { return magnitude == 0 ? 0 : .nan }
+    var power = 1.0
+    for _ in 0..<abs(exponent) { power *= 10 }
+    let value = exponent < 0 ? Double(magnitude) / power : Double(magnitude) * power
+    return isNegative ? -value : value
   }
 }

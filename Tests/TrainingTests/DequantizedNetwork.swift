@@ -189,7 +189,9 @@ final class DequantizedNetwork {
     }
   }
 
-  private func cut(_ slice: Kernels.SlicePad, _ input: Shape, _ output: Shape, _ x: [Double]) -> [Double] {
+  private func cut(
+    _ slice: Kernels.SlicePad, _ input: Shape, _ output: Shape, _ x: [Double]
+  ) -> [Double] {
     func source(_ axis: Kernels.SlicePad.Axis, _ position: Int, _ size: Int) -> Int? {
       guard position >= axis.before else { return nil }
       let found = axis.start + axis.step * (position - axis.before)

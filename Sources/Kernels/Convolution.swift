@@ -42,8 +42,14 @@ public struct Convolution: Equatable, Sendable {
 // MARK: - Forward
 
 extension Convolution {
-  /// Bytes of workspace that `forward` needs for `rows` output rows.
+  /// Bytes of workspace that `forward` needs for `rows` output rows to be fast: patches, or the weights
+  /// of a depthwise convolution in another order.
   public func forwardWorkspace(rows: Int) -> Int {
+    isDepthwise ? weightCount : patchesByteCount(rows: rows)
+  }
+
+  /// Bytes without which `forward` cannot do; a depthwise convolution then works where its weights lie.
+  public func patchesByteCount(rows: Int) -> Int {
     isPointwise || isDepthwise ? 0 : rows * output.width * depth
   }
 
@@ -68,7 +74,17 @@ extension Convolution {
       return
     }
     if isDepthwise {
-      forwardDepthwise(x, weights: weights.values, padding: padding, rows: rows, into: accumulators)
+      if workspace.count < weightCount {
+        forwardDepthwise(
+          x, weights: weights.values, padding: padding, rows: rows, into: accumulators)
+        return
+      }
+      var window = tally_window(geometry)
+      // The views hold a sample, all weights twice, and the accumulators of `rows`.
+      unsafe tally_depthwise_s8(
+        x.pointer, int32(input.height), int32(input.width), int32(input.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(output.width),
+        weights.values.pointer, workspace.pointer, Int32(padding), accumulators.pointer)
       return
     }
     for group in 0..<groups {
@@ -102,7 +118,6 @@ extension Convolution {
     _ geometry: WindowGeometry, padding: Int8, rows: Range<Int>, width: Int,
     into patches: View<Int8>
   ) {
-    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
     var window = tally_window(geometry)
     // The views hold a sample of `shape`, and the patches of `rows`.
     unsafe tally_gather_patches_s8(
@@ -111,8 +126,10 @@ extension Convolution {
       int32(rows.upperBound), int32(width), padding, patches.pointer)
   }
 
+  private func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+
   /// One channel in, one channel out: the patches would be K times the input for nothing.
-  private func forwardDepthwise(
+  func forwardDepthwise(
     _ x: View<Int8>, weights: View<Int8>, padding: Int8, rows: Range<Int>,
     into accumulators: View<Int32>
   ) {
@@ -151,7 +168,7 @@ extension Convolution {
 extension Convolution {
   /// Bytes of workspace that `inputGradient` needs for `rows` input rows, beside the turned weights.
   public func inputGradientWorkspace(rows: Int) -> Int {
-    isPointwise || isDepthwise ? 0 : rows * input.width * backwardDepth
+    isDepthwise ? weightCount : isPointwise ? 0 : rows * input.width * backwardDepth
   }
 
   /// Whether the windows move by single steps, so that gradients are gathered by a window themselves.
@@ -229,7 +246,12 @@ extension Convolution {
       return
     }
     if isDepthwise {
-      inputGradientDepthwise(g, turned: turned.values, rows: rows, into: gradient)
+      var window = tally_window(geometry)
+      // The views hold a sample, all weights twice, and the accumulators of `rows`.
+      unsafe tally_depthwise_input_gradient_s8(
+        g.pointer, int32(output.height), int32(output.width), int32(output.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(input.width),
+        turned.values.pointer, workspace.pointer, gradient.pointer)
       return
     }
     for group in 0..<groups {
@@ -274,22 +296,12 @@ extension Convolution {
         rows: rows, width: input.width, into: patches)
       return
     }
-    var target = 0
-    for row in rows {
-      for column in 0..<input.width {
-        for u in 0..<geometry.kernelHeight {
-          for v in 0..<geometry.kernelWidth {
-            let patch = patches.slice(target, channels)
-            if let position = outputPosition(row: row, column: column, u: u, v: v) {
-              patch.copy(from: g.slice(position &* output.channels &+ firstChannel, channels))
-            } else {
-              patch.fill(0)
-            }
-            target &+= channels
-          }
-        }
-      }
-    }
+    var window = tally_window(geometry)
+    // The views hold a sample of the output, and the patches of `rows`.
+    unsafe tally_gather_gradient_patches_s8(
+      g.pointer, int32(output.height), int32(output.width), int32(output.channels),
+      int32(firstChannel), int32(channels), &window, int32(rows.lowerBound),
+      int32(rows.upperBound), int32(input.width), patches.pointer)
   }
 
   func inputGradientDepthwise(
@@ -345,8 +357,17 @@ extension Convolution {
     workspace: View<Int8>, into gradient: View<Int32>
   ) {
     if isDepthwise {
-      weightGradientDepthwise(
-        x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+      if channels.count < output.channels {
+        weightGradientDepthwise(
+          x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+        return
+      }
+      var window = tally_window(geometry)
+      // The views hold a sample each, and all weights' accumulators.
+      unsafe tally_depthwise_weight_gradient_s8(
+        x.pointer, int32(input.height), int32(input.width), int32(input.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(output.width), g.pointer,
+        Int32(padding), gradient.pointer)
       return
     }
     let positions = rows.count &* output.width
@@ -386,7 +407,7 @@ extension Convolution {
       into: gradient, cStride: depth, accumulating: true)
   }
 
-  private func weightGradientDepthwise(
+  func weightGradientDepthwise(
     _ x: View<Int8>, _ g: View<Int8>, padding: Int8, channels: Range<Int>, rows: Range<Int>,
     into gradient: View<Int32>
   ) {
@@ -415,7 +436,9 @@ extension Convolution {
 
   /// db[o] += Σ g over the positions of one sample.
   public func biasGradient(_ g: View<Int8>, into gradient: View<Int32>) {
-    sumRows(g, rows: output.positions, columns: output.channels, into: gradient)
+    sumRows(
+      g, rows: output.positions, columns: output.channels, stride: output.channels,
+      into: gradient)
   }
 }
 

@@ -132,8 +132,7 @@ extension Session {
     let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .forwardWorkspace)
     let patches = arena.view(
-      max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
-      of: Int8.self)
+      max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
     let weights = operand(
       self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
       packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)

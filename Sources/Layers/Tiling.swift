@@ -11,6 +11,8 @@ package struct Tiling {
   private let selectsChannels: Bool
   private let isSparse: Bool
   private let samples: Int
+  private let isCompact: Bool
+  private var isDepthwise: Bool { shape?.isDepthwise ?? false }
   /// Output rows of one forward tile, and of one step of a weight gradient.
   package let outputRows: Int
   /// Samples that one forward product joins.
@@ -39,7 +41,7 @@ package struct Tiling {
     isSparse = request.training?.hasSparseGradients ?? false
     selectsChannels = request.training?.selection(ofNode: index) != nil
     trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
-    let isCompact = request.isCompact
+    isCompact = request.isCompact
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
@@ -89,9 +91,12 @@ package struct Tiling {
     return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
   }
   package var forwardPatches: Int { Arena.aligned(packedByteCount) }
-  package var forwardAccumulators: Int {
-    forwardPatches + (shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0)
+  package var forwardPatchesByteCount: Int {
+    guard let shape else { return 0 }
+    return isCompact
+      ? shape.patchesByteCount(rows: outputRows) : shape.forwardWorkspace(rows: outputRows)
   }
+  package var forwardAccumulators: Int { forwardPatches + Arena.aligned(forwardPatchesByteCount) }
   package var forwardAccumulatorCount: Int {
     shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
   }
@@ -108,7 +113,7 @@ package struct Tiling {
     node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0
   }
   package var packedTurned: Int {
-    turnedWeights + (readsInPlace ? 0 : Arena.aligned(shape?.weightCount ?? 0))
+    turnedWeights + (readsInPlace || isDepthwise ? 0 : Arena.aligned(shape?.weightCount ?? 0))
   }
   package var packedTurnedByteCount: Int {
     guard packsWeights || keepsChannels, !readsInPlace, let shape else { return 0 }

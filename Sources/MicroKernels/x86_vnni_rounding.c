@@ -235,12 +235,20 @@ VNNI int32_t tally_vnni_contribute_q16(
   // d ^ −1 − −1 = −d: one subtraction serves both directions.
   const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
   const struct philox_stream stream = philox_stream(key, counter);
+  // Quotients of shifts from 31 on fit 32 bits, so they are joined before they are clamped.
+  const int fits = shift >= 31;
+  const __m512i low32 = _mm512_set1_epi32(-clip), high32 = _mm512_set1_epi32(clip);
   const int32_t run = lane_run(first_element);
   uint16_t lanes[LANE_BUFFER] = {0};
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
-    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     const int32_t end = smaller(run, count - i);
+    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
+    __m512i any = _mm512_setzero_si512();
+    for (int32_t j = 0; j < end; j += 16)
+      any = _mm512_or_si512(any, _mm512_maskz_loadu_epi32(first16(end - j), gradient + i + j));
+    if (_mm512_test_epi32_mask(any, any) == 0) continue;
+    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     for (int32_t j = 0; j < end; j += 16) {
       const __mmask16 present = first16(end - j);
       const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + i + j);
@@ -251,8 +259,15 @@ VNNI int32_t tally_vnni_contribute_q16(
       __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
       even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
       odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
-      clipped += outside64(even, low, high) + outside64(odd, low, high);
-      __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      __m512i d;
+      if (fits) {
+        const __m512i joined = join(even, odd);
+        d = _mm512_max_epi32(_mm512_min_epi32(joined, high32), low32);
+        clipped += __builtin_popcount(_mm512_cmpneq_epi32_mask(d, joined));
+      } else {
+        clipped += outside64(even, low, high) + outside64(odd, low, high);
+        d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      }
       d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
       const __m512i a = _mm512_maskz_loadu_epi32(present, target + i + j);
       store_words(target + i + j, present, _mm512_sub_epi32(a, d));

@@ -101,6 +101,7 @@ struct Backward {
   ) {
     let count = network.shape(ofTensor: tensor).count
     let isMerge = table.hasGradient(tensor)
+    var largest: UInt32 = 0
     func forEachTile(
       computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
     ) {
@@ -113,17 +114,16 @@ struct Backward {
           let part = accumulators.slice(start, length)
           if computing {
             produce(sample, first, part)
-            if let mask { apply(mask: mask, to: part, first: first) }
+            let size =
+              mask.map { apply(mask: $0, to: part, first: first) } ?? largestMagnitude(part)
+            largest = max(largest, size)
           }
           body(part, sample, first)
           first += length
         }
       }
     }
-    var largest: UInt32 = 0
-    if scale != .zero {
-      forEachTile(computing: true) { part, _, _ in largest = max(largest, largestMagnitude(part)) }
-    }
+    if scale != .zero { forEachTile(computing: true) { _, _, _ in } }
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     if largest == 0 {
       if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
@@ -297,6 +297,10 @@ struct Backward {
   private func turnedWeights(
     _ weights: View<Int8>, _ shape: Convolution, _ workspace: Int, _ tiling: Tiling
   ) -> MatrixOperand {
+    // One weight per tap and channel: stored weights are turned ones.
+    if shape.isDepthwise {
+      return MatrixOperand(weights, stride: shape.depth, columns: 1, depth: shape.depth)
+    }
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
     shape.turnWeights(weights, into: turned)
@@ -382,6 +386,21 @@ struct Backward {
     let subtracting = session.weightVelocities(index) == nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
+    if case .fullyConnected = node.operation, keeps == .inPlace, !request.isCompact,
+      !node.scalesPerChannel
+    {
+      let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
+      let unit = (rate * inputScale * scale / session.weightScale(index, node, 0))
+        .multiplied(byPowerOfTwo: 16)
+      clipped = contributeProducts(
+        gradient(index + 1).slice(0, samples * node.output.channels),
+        inputs.slice(0, samples * trained.depth), samples: samples,
+        zeroPoint: network.quantization(ofTensor: node.firstInput).zeroPoint,
+        limits.applied(to: unit).multiplier, lanes, limit: recipe.clip << 16,
+        subtracting: subtracting, into: target)
+      table.add(clipped, to: .clipped)
+      return
+    }
     forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
       block, firstRow in
       var row = 0

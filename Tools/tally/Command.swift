@@ -11,7 +11,7 @@ enum Command {
   static let version = "0.1.0"
 
   static let verbs: [Verb] = [
-    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify,
+    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .bench,
   ]
 
   /// - Parameter arguments: without the program's name.

@@ -35,6 +35,22 @@ public struct Convolution: Equatable, Sendable {
   }
   /// Whether patches are the input itself, so that no copy is needed and samples join as rows.
   public var isPointwise: Bool { geometry.isPointwise && groups == 1 }
+  /// Whether windows can be read where they lie in a padded copy of the input, as runs of neighbouring
+  /// values: one for each kernel row.
+  public var readsRuns: Bool {
+    groups == 1 && !geometry.isPointwise && geometry.dilationWidth == 1
+  }
+  /// The same of the windows over the output's gradient that make the input's.
+  public var readsGradientRuns: Bool { readsRuns && hasUnitStrides }
+  /// The window over the output's gradient that makes the input's, of unit strides: row r of g meets row
+  /// `row` of x through tap u where r = row + top − u·dilation; with u running backward, the window starts
+  /// extent − 1 − top above.
+  public var gradientWindow: WindowGeometry {
+    var window = geometry
+    window.padTop = geometry.extentHeight - 1 - geometry.padTop
+    window.padLeft = geometry.extentWidth - 1 - geometry.padLeft
+    return window
+  }
   /// Multiply-accumulates of one sample's forward pass.
   public var multiplyCount: Int { output.positions * output.channels * depth }
 }
@@ -66,6 +82,12 @@ extension Convolution {
     workspace: View<Int8>, into accumulators: View<Int32>
   ) {
     let positions = rows.count &* output.width
+    if weights.isWindow {
+      convolve(
+        x, of: input, geometry, padding: padding, rows: rows, width: output.width, by: weights,
+        workspace: workspace, into: accumulators)
+      return
+    }
     if isPointwise {
       multiply(
         rows: positions,
@@ -95,6 +117,59 @@ extension Convolution {
         by: groups == 1 ? weights : part(of: weights, firstRow: first, rows: outputsPerGroup),
         into: accumulators.slice(first, accumulators.count &- first), cStride: output.channels)
     }
+  }
+
+  /// Products of windows over `values` with packed weights, for output rows `rows`.
+  private func convolve(
+    _ values: View<Int8>, of shape: Shape, _ geometry: WindowGeometry, padding: Int8,
+    rows: Range<Int>, width: Int, by weights: MatrixOperand, workspace: View<Int8>,
+    into accumulators: View<Int32>
+  ) {
+    guard let packed = weights.packed else { preconditionFailure("windows need packed weights") }
+    var window = pad(
+      values, of: shape, geometry, padding: padding, rows: rows, width: width, into: workspace)
+    // The workspace holds the padded rows, the accumulators those of `rows`.
+    unsafe tally_convolve_s8(
+      workspace.pointer, int32(shape.channels), &window, 0, int32(rows.count), int32(width),
+      int32(weights.columns), packed.pointer, accumulators.pointer)
+  }
+
+  /// Copies what output rows `rows` read of a sample, with its padding around it.
+  /// - Returns: the window over the copy.
+  private func pad(
+    _ values: View<Int8>, of shape: Shape, _ geometry: WindowGeometry, padding: Int8,
+    rows: Range<Int>, width: Int, into padded: View<Int8>
+  ) -> tally_window {
+    var window = tally_window(geometry)
+    window.pad_top &-= int32(rows.lowerBound &* geometry.strideHeight)
+    // The view holds a sample of `shape`, the workspace what `paddedByteCount` says.
+    unsafe tally_pad_s8(
+      values.pointer, int32(shape.height), int32(shape.width), int32(shape.channels), &window,
+      int32(rows.count), int32(width), padding, padded.pointer)
+    return window
+  }
+
+  /// Bytes of a padded copy for `rows` output rows of a window.
+  private static func paddedByteCount(
+    _ geometry: WindowGeometry, rows: Int, width: Int, channels: Int
+  ) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_padded_s8_bytes(
+        &window, Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: width),
+        Int32(truncatingIfNeeded: channels)))
+  }
+
+  /// Bytes of workspace that `forward` needs with weights packed for windows.
+  public func forwardRunsWorkspace(rows: Int) -> Int {
+    Convolution.paddedByteCount(
+      geometry, rows: rows, width: output.width, channels: input.channels)
+  }
+
+  /// Bytes of workspace that `inputGradient` needs with weights packed for windows.
+  public func inputGradientRunsWorkspace(rows: Int) -> Int {
+    Convolution.paddedByteCount(
+      gradientWindow, rows: rows, width: input.width, channels: output.channels)
   }
 
   /// One group's rows of an operand.
@@ -238,6 +313,12 @@ extension Convolution {
     into gradient: View<Int32>
   ) {
     let positions = rows.count &* input.width
+    if turned.isWindow {
+      convolve(
+        g, of: output, gradientWindow, padding: 0, rows: rows, width: input.width, by: turned,
+        workspace: workspace, into: gradient)
+      return
+    }
     if isPointwise {
       multiply(
         rows: positions,
@@ -286,13 +367,8 @@ extension Convolution {
     let channels = outputsPerGroup
     let firstChannel = group &* channels
     if hasUnitStrides {
-      // Row r of g meets row `row` of x through tap u where r = row + top − u·dilation: with u running
-      // backward, a window over g that starts extent − 1 − top above.
-      var window = geometry
-      window.padTop = geometry.extentHeight &- 1 &- geometry.padTop
-      window.padLeft = geometry.extentWidth &- 1 &- geometry.padLeft
       gather(
-        g, of: output, firstChannel: firstChannel, channels: channels, window, padding: 0,
+        g, of: output, firstChannel: firstChannel, channels: channels, gradientWindow, padding: 0,
         rows: rows, width: input.width, into: patches)
       return
     }
@@ -339,7 +415,23 @@ extension Convolution {
   /// `positions` positions: packed patches, the turned gradient, and patches.
   public func weightGradientWorkspace(channels: Int, positions: Int) -> Int {
     if isDepthwise { return 0 }
+    if readsRuns {
+      let rows = positions / output.width
+      return paddedGradientInput(rows) + gradientRunsByteCount(rows: rows, channels: channels)
+    }
     return packedPatches(positions) + positions * channels + (isPointwise ? 0 : positions * depth)
+  }
+
+  /// Where the rest begins behind a padded copy of the input.
+  private func paddedGradientInput(_ rows: Int) -> Int {
+    (forwardRunsWorkspace(rows: rows) + 63) & ~63
+  }
+
+  private func gradientRunsByteCount(rows: Int, channels: Int) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_window_gradient_bytes(
+        &window, int32(rows), int32(output.width), int32(input.channels), int32(channels)))
   }
 
   private func packedPatches(_ positions: Int) -> Int {
@@ -372,6 +464,20 @@ extension Convolution {
     }
     let positions = rows.count &* output.width
     let firstPosition = rows.lowerBound &* output.width
+    if readsRuns {
+      var window = pad(
+        x, of: input, geometry, padding: padding, rows: rows, width: output.width, into: workspace)
+      let behind = paddedGradientInput(rows.count)
+      let first = firstPosition &* output.channels &+ channels.lowerBound
+      let scratch = workspace.slice(
+        behind, gradientRunsByteCount(rows: rows.count, channels: channels.count))
+      // The views hold what their shapes say.
+      unsafe tally_convolve_weight_gradient_s8(
+        workspace.pointer, int32(input.channels), &window, 0, int32(rows.count),
+        int32(output.width), g.slice(first, g.count &- first).pointer, int32(output.channels),
+        int32(channels.count), scratch.pointer, gradient.pointer)
+      return
+    }
     if isPointwise {
       weightGradient(
         patches: x.slice(firstPosition &* depth, positions &* depth), g, positions: positions,

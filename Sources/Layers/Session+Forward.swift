@@ -135,6 +135,7 @@ extension Session {
       max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
     let weights = operand(
       self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
+      window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
       packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
@@ -183,14 +184,22 @@ extension Session {
   }
 
   /// A matrix of weights, packed into the arena if the tiling has room for that.
+  ///
+  /// - Parameter window: with its number of channels, of weights for windows that are read where they lie.
   package func operand(
-    _ values: View<Int8>, columns: Int, depth: Int, packingAt offset: Int, byteCount: Int
+    _ values: View<Int8>, columns: Int, depth: Int, window: WindowGeometry?, channels: Int,
+    packingAt offset: Int, byteCount: Int
   ) -> MatrixOperand {
-    byteCount == 0
-      ? MatrixOperand(values, stride: depth, columns: columns, depth: depth)
-      : MatrixOperand(
-        values, stride: depth, columns: columns, depth: depth,
-        packingInto: arena.view(offset, byteCount, of: UInt8.self))
+    if byteCount == 0 {
+      return MatrixOperand(values, stride: depth, columns: columns, depth: depth)
+    }
+    let memory = arena.view(offset, byteCount, of: UInt8.self)
+    if let window {
+      return MatrixOperand(
+        values, columns: columns, window: window, channels: channels, packingInto: memory)
+    }
+    return MatrixOperand(
+      values, stride: depth, columns: columns, depth: depth, packingInto: memory)
   }
 
   /// Bias and zero-point terms, then requantization; a head with accumulators stays int32.

@@ -23,6 +23,10 @@ package struct Tiling {
   package let joinedGradientSamples: Int
   /// Whether weights are packed before a product: worth it once many rows use them.
   package let packsWeights: Bool
+  /// Whether windows are read where they lie, without patches, in the forward pass and in that of the input
+  /// gradient.
+  package let readsRuns: Bool
+  package let readsGradientRuns: Bool
   /// Output channels of one weight-gradient block.
   package let blockChannels: Int
   /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
@@ -46,6 +50,8 @@ package struct Tiling {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       keepsGradient = false
       packsWeights = false
+      readsRuns = false
+      readsGradientRuns = false
       readsInPlace = false
       keepsChannels = false
       return
@@ -59,6 +65,8 @@ package struct Tiling {
     packsWeights =
       !isCompact && shape.groups == 1
       && request.samples * shape.output.positions >= Tiling.fewestPackedRows
+    readsRuns = packsWeights && shape.readsRuns
+    readsGradientRuns = packsWeights && shape.readsGradientRuns
     outputRows =
       isCompact
       ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
@@ -88,11 +96,16 @@ package struct Tiling {
   package var packedWeights: Int { 0 }
   package var packedByteCount: Int {
     guard packsWeights, let shape else { return 0 }
+    if readsRuns {
+      return MatrixOperand.packedByteCount(
+        columns: shape.output.channels, window: shape.geometry, channels: shape.input.channels)
+    }
     return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
   }
   package var forwardPatches: Int { Arena.aligned(packedByteCount) }
   package var forwardPatchesByteCount: Int {
     guard let shape else { return 0 }
+    if readsRuns { return shape.forwardRunsWorkspace(rows: outputRows) }
     return isCompact
       ? shape.patchesByteCount(rows: outputRows) : shape.forwardWorkspace(rows: outputRows)
   }
@@ -117,8 +130,14 @@ package struct Tiling {
   }
   package var packedTurnedByteCount: Int {
     guard packsWeights || keepsChannels, !readsInPlace, let shape else { return 0 }
-    return MatrixOperand.packedByteCount(
+    // Parts of the channels are packed for patches.
+    let whole = MatrixOperand.packedByteCount(
       columns: shape.input.channels, depth: shape.backwardDepth)
+    guard readsGradientRuns else { return whole }
+    let runs = MatrixOperand.packedByteCount(
+      columns: shape.input.channels, window: shape.gradientWindow,
+      channels: shape.output.channels)
+    return keepsChannels ? max(whole, runs) : runs
   }
   package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
   package var keptListCount: Int { keepsChannels ? node.output.channels : 0 }
@@ -126,7 +145,11 @@ package struct Tiling {
   package var keptGradientByteCount: Int { keepsChannels ? node.output.count : 0 }
   package var gradientPatches: Int { keptGradient + Arena.aligned(keptGradientByteCount) }
   package var gradientPatchesByteCount: Int {
-    readsInPlace ? 0 : shape?.inputGradientWorkspace(rows: inputRows) ?? 0
+    guard !readsInPlace, let shape else { return 0 }
+    let patches = shape.inputGradientWorkspace(rows: inputRows)
+    guard readsGradientRuns else { return patches }
+    let runs = shape.inputGradientRunsWorkspace(rows: inputRows)
+    return keepsChannels ? max(patches, runs) : runs
   }
   package var gradientAccumulators: Int {
     gradientPatches + Arena.aligned(gradientPatchesByteCount)

@@ -48,6 +48,8 @@ void tally_set_simd_level(int level) {
 
 static int is(int level) { return tally_simd_level() == level; }
 
+// Kernels that only AVX-512 has a version of.
+#define VERSION_VNNI(name) (is(vnni) ? tally_vnni_##name : tally_plain_##name)
 #define VERSION(name) \
   (is(vnni) ? tally_vnni_##name : is(avx2) ? tally_avx2_##name : tally_plain_##name)
 
@@ -73,6 +75,9 @@ void tally_set_simd_level(int level) { (void)level; }
 #define VERSION(name) tally_plain_##name
 #endif
 
+#ifndef VERSION_VNNI
+#define VERSION_VNNI(name) tally_plain_##name
+#endif
 #ifndef VERSION_NEON
 #define VERSION_NEON VERSION
 #endif
@@ -100,6 +105,18 @@ void tally_gemm_s8_packed(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
     int32_t *C, ptrdiff_t ldc, int accumulate) {
   VERSION_NEON(gemm_s8_packed)(M, N, K, A, lda, packed, C, ldc, accumulate);
+}
+
+void tally_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc) {
+  VERSION_VNNI(gemm_s8_runs)(M, N, runs, K, A, lda, step, packed, C, ldc);
+}
+
+void tally_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed) {
+  VERSION_VNNI(pack_positions_s8)(N, rows, columns, B, row, column, packed);
 }
 
 void tally_add_rows_s8(

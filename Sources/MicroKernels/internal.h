@@ -165,11 +165,15 @@ TALLY_HIDDEN void tally_depthwise_scatter_s8(
     const int8_t *turned, int32_t *gradient);
 
 TALLY_VERSIONS(plain);
+TALLY_VERSION(plain, gemm_s8_runs);
+TALLY_VERSION(plain, pack_positions_s8);
 TALLY_VERSION(plain, sha256_blocks);
 TALLY_HIDDEN extern const uint32_t tally_sha256_constants[64];
 #if TALLY_X86
 TALLY_VERSIONS(avx2);
 TALLY_VERSIONS(vnni);
+TALLY_VERSION(vnni, gemm_s8_runs);
+TALLY_VERSION(vnni, pack_positions_s8);
 TALLY_VERSION(sha_ni, sha256_blocks);
 #endif
 #if TALLY_NEON

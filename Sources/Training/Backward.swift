@@ -306,7 +306,9 @@ struct Backward {
     shape.turnWeights(weights, into: turned)
     return session.operand(
       turned, columns: shape.input.channels, depth: shape.backwardDepth,
-      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
+      window: tiling.readsGradientRuns ? shape.gradientWindow : nil,
+      channels: shape.output.channels, packingAt: workspace + tiling.packedTurned,
+      byteCount: tiling.packedTurnedByteCount)
   }
 
   /// g becomes ĝ of SPEC 6.1: every channel at the largest weight Scale. Nobody reads g after that.

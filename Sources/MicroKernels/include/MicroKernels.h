@@ -155,6 +155,59 @@ void tally_gather_gradient_patches_s8(
     int32_t first_channel, int32_t channels, const struct tally_window *window,
     int32_t first_row, int32_t end_row, int32_t width, int8_t *patches);
 
+// ---- Convolutions without patches; one group, dilation_width 1
+//
+// The output has [output_height, output_width] positions of N channels. `run` = kernel_width·channels.
+
+/// Bytes of a sample with its padding around it.
+size_t tally_padded_s8_bytes(
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int32_t channels);
+
+/// Copies a sample [height, width, channels] with `padding` around it, as far as windows reach.
+void tally_pad_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t padding, int8_t *padded);
+
+/// Bytes of packed weights [N, kernel_height, run].
+size_t tally_packed_window_s8_bytes(
+    int32_t N, const struct tally_window *window, int32_t channels);
+
+/// Packs weights: one packed matrix [N, run] (`tally_pack_s8`) after another for each kernel row.
+void tally_pack_window_s8(
+    int32_t N, const struct tally_window *window, int32_t channels, const int8_t *B, void *packed);
+
+/// acc[r][c][n] = Σ_{u,v,i} B[n][u][v][i]·padded for output rows first_row ..< end_row.
+void tally_convolve_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc);
+
+/// C[m][n] = Σ_u Σ_k A[m·lda + u·step + k]·B_u[n][k]: `runs` packed matrices one after another. K a
+/// multiple of 4; all of it is read, so B_u may be packed for up to 3 less.
+void tally_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc);
+
+/// Bytes of workspace for `tally_convolve_weight_gradient_s8` over `rows` output rows.
+size_t tally_window_gradient_bytes(
+    const struct tally_window *window, int32_t rows, int32_t output_width, int32_t channels,
+    int32_t outputs);
+
+/// gradient[o][u][v][i] += Σ padded·g over the positions of output rows first_row ..< end_row.
+///
+/// - g: [output_height, output_width, stored_outputs], of which the first `outputs` are taken.
+void tally_convolve_weight_gradient_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, const int8_t *g, int32_t stored_outputs,
+    int32_t outputs, void *workspace, int32_t *gradient);
+
+/// Packs B for `tally_gemm_s8_packed`, B[n][k] at B[r·row + c·column + n] with k = r·⌈columns/4⌉·4 + c and
+/// zeros for c ≥ columns; the depth is rows·⌈columns/4⌉·4.
+void tally_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed);
+
 // ---- Max pooling (SPEC §6.3); dilation 1, every window holds an input position
 
 /// output[r][c][i] = the largest input value of channel i in the window. One sample.

@@ -106,7 +106,8 @@ struct BenchNetwork: Sendable {
   }
 
   private static func fullyConnected(_ outputs: Int, relu: Bool = false) -> String {
-    #"{"kind": "fullyConnected", "outputs": \#(outputs)"# + (relu ? #", "activation": "relu"}"# : "}")
+    #"{"kind": "fullyConnected", "outputs": \#(outputs)"#
+      + (relu ? #", "activation": "relu"}"# : "}")
   }
 
   private static func maxPool(_ size: Int) -> String { #"{"kind": "maxPool", "size": \#(size)}"# }

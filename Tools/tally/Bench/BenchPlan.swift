@@ -38,7 +38,8 @@ struct BenchPlan {
       let times = BenchTiming.alternating(effort, [inference.infer, training.step])
       let name = "\(network.name), batch \(batch)"
       onRow(BenchRow("infer/\(network.name)/b\(batch)", "\(name), inference", times[0], inference))
-      onRow(BenchRow("train/\(network.name)/b\(batch)", "\(name), training step", times[1], training))
+      onRow(
+        BenchRow("train/\(network.name)/b\(batch)", "\(name), training step", times[1], training))
       guard batch == 1 else { continue }
       onRow(
         BenchRow(

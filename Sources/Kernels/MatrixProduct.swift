@@ -24,6 +24,17 @@ public struct MatrixOperand {
     packed = nil
   }
 
+  /// What an operand of these `values` was packed to before.
+  public init(packed: View<UInt8>, isWindow: Bool, of values: View<Int8>, columns: Int, depth: Int)
+  {
+    self.values = values
+    stride = depth
+    self.columns = columns
+    self.depth = depth
+    self.packed = packed
+    self.isWindow = isWindow
+  }
+
   /// Bytes that packing takes.
   public static func packedByteCount(columns: Int, depth: Int) -> Int {
     Int(tally_packed_s8_bytes(Int32(truncatingIfNeeded: columns), Int32(truncatingIfNeeded: depth)))

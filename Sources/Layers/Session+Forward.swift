@@ -136,10 +136,13 @@ extension Session {
     let workspace = table.offset(index + 1, .forwardWorkspace)
     let patches = arena.view(
       max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
-    let weights = operand(
-      replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
-      window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
-      packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
+    let weights =
+      replaced == nil && tiling.packsOnce
+      ? packedOnce(index, node, shape, tiling)
+      : operand(
+        replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
+        window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
+        packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let accumulatorOffset =
@@ -188,6 +191,29 @@ extension Session {
     gatherChannels(
       activation(node.firstInput), positions: count, stride: shape.input.channels,
       selection.channels, into: kept)
+  }
+
+  /// Weights as they were packed when the session began.
+  private func packedOnce(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ tiling: Tiling
+  ) -> MatrixOperand {
+    MatrixOperand(
+      packed: arena.view(
+        table.offset(index + 1, .offsetBiases) + tiling.packedBehindBiases, tiling.packedByteCount,
+        of: UInt8.self),
+      isWindow: tiling.readsRuns, of: weights(index, node), columns: shape.output.channels,
+      depth: shape.depth)
+  }
+
+  /// Packs weights that never change behind the node's derived biases.
+  func packOnce(_ index: Int, _ node: Node, _ shape: Convolution) {
+    let tiling = Tiling(index, node, request)
+    guard tiling.packsOnce else { return }
+    _ = operand(
+      weights(index, node), columns: shape.output.channels, depth: shape.depth,
+      window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
+      packingAt: table.offset(index + 1, .offsetBiases) + tiling.packedBehindBiases,
+      byteCount: tiling.packedByteCount)
   }
 
   /// A matrix of weights, packed into the arena if the tiling has room for that.

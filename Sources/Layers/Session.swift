@@ -240,6 +240,7 @@ public struct Session {
     let node = network.node(index)
     guard let shape = node.operation.weighted else { return }
     refreshMultipliers(index, node)
+    packOnce(index, node, shape)
     let weights = self.weights(index, node)
     let biases = self.biases(index, node)
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint

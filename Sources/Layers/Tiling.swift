@@ -13,8 +13,10 @@ package struct Tiling {
   private let samples: Int
   private let isCompact: Bool
   private var isDepthwise: Bool { shape?.isDepthwise ?? false }
-  /// Output rows of one forward tile, and of one step of a weight gradient.
+  /// Output rows of one forward tile.
   package let outputRows: Int
+  /// Output rows of one step of a weight gradient.
+  package let gradientRows: Int
   /// Samples that one forward product joins.
   package let joinedSamples: Int
   /// Input rows of one input-gradient tile.
@@ -23,6 +25,9 @@ package struct Tiling {
   package let joinedGradientSamples: Int
   /// Whether weights are packed before a product: worth it once many rows use them.
   package let packsWeights: Bool
+  /// Whether the weights are packed when the session begins, because they never change. The packed weights
+  /// then lie behind the derived biases.
+  package let packsOnce: Bool
   /// Whether windows are read where they lie, without patches, in the forward pass and in that of the input
   /// gradient.
   package let readsRuns: Bool
@@ -48,6 +53,8 @@ package struct Tiling {
     isCompact = request.isCompact
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
+      gradientRows = 1
+      packsOnce = false
       keepsGradient = false
       packsWeights = false
       readsRuns = false
@@ -62,15 +69,20 @@ package struct Tiling {
     readsInPlace = isCompact || isFullyConnected && samples < Tiling.fewestTurnedRows
     keepsChannels = isSparse && !readsInPlace && !isFullyConnected && shape.groups == 1
     joinedGradientSamples = shape.isPointwise && !readsInPlace ? request.samples : 1
+    packsOnce = !isCompact && shape.groups == 1 && request.training == nil
     packsWeights =
       !isCompact && shape.groups == 1
-      && request.samples * shape.output.positions >= Tiling.fewestPackedRows
+      && (packsOnce || request.samples * shape.output.positions >= Tiling.fewestPackedRows)
     readsRuns = packsWeights && shape.readsRuns
     readsGradientRuns = packsWeights && shape.readsGradientRuns
+    let fewest = Tiling.fewestRows(
+      shape.output.height, rowCount: shape.output.width * shape.output.channels)
     outputRows =
       isCompact
-      ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
-      : shape.output.height
+      ? fewest
+      : Tiling.cachedRows(
+        shape.output.height, rowCount: shape.output.width * shape.output.channels, by: fewest)
+    gradientRows = isCompact ? fewest : shape.output.height
     inputRows =
       isCompact
       ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
@@ -91,6 +103,12 @@ package struct Tiling {
     return height
   }
 
+  /// As many rows as accumulators stay in the nearest cache between the product and the rounding.
+  private static func cachedRows(_ height: Int, rowCount: Int, by fewest: Int) -> Int {
+    let rows = 24_576 / (4 * rowCount) / fewest * fewest
+    return min(height, max(rows, fewest))
+  }
+
   // MARK: Forward: packed weights, patches, accumulators
 
   package var packedWeights: Int { 0 }
@@ -102,7 +120,13 @@ package struct Tiling {
     }
     return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
   }
-  package var forwardPatches: Int { Arena.aligned(packedByteCount) }
+  package var forwardPatches: Int { packsOnce ? 0 : Arena.aligned(packedByteCount) }
+  /// Where packed weights that never change begin behind the derived biases.
+  package var packedBehindBiases: Int { Arena.aligned(4 * node.output.channels) }
+  package var offsetBiasesByteCount: Int {
+    packsOnce && packedByteCount > 0
+      ? packedBehindBiases + packedByteCount : 4 * node.output.channels
+  }
   package var forwardPatchesByteCount: Int {
     guard let shape else { return 0 }
     if readsRuns { return shape.forwardRunsWorkspace(rows: outputRows) }
@@ -196,7 +220,7 @@ package struct Tiling {
     guard !readsInPlace, let trained else { return 0 }
     return trained.weightGradientWorkspace(
       channels: blockChannels,
-      positions: joinedGradientSamples * outputRows * trained.output.width)
+      positions: joinedGradientSamples * gradientRows * trained.output.width)
   }
 
   package func backwardByteCount(

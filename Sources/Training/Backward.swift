@@ -547,7 +547,7 @@ struct Backward {
         let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
         var row = 0
         while row < shape.output.height {
-          let rows = row..<min(row + tiling.outputRows, shape.output.height)
+          let rows = row..<min(row + tiling.gradientRows, shape.output.height)
           trained.weightGradient(
             x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
           row = rows.upperBound

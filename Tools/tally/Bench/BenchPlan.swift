@@ -67,7 +67,7 @@ struct BenchPlan {
       let part = times[index + 1].median / times[0].median
       onRow(
         BenchRow(
-          "train/mlp/kept-\(ratio.0)", "MLP, batch 1, top \(ratio.0) of the gradient",
+          "growth/kept/\(ratio.0)", "MLP, batch 1, top \(ratio.0) of the gradient",
           times[index + 1], kept[index]))
       onRow(
         BenchRow(
@@ -101,6 +101,24 @@ struct BenchPlan {
       BenchRow(
         "7c", "each further 128×128 layer, batch 1",
         ratio: (byDepth[3].median - byDepth[0].median) / 7, .atMost(1.2, goal: 0.6), unit: "µs"))
+    try epochs()
+  }
+
+  /// A pass over the data against one over half of it.
+  private func epochs() throws {
+    let counts = [640, 1280, 2560]
+    let runs = try counts.map { try BenchRun(training: .mlp, batch: 20, samples: $0) }
+    let times = BenchTiming.alternating(effort, runs.map { $0.epoch })
+    for (index, run) in runs.enumerated() {
+      onRow(
+        BenchRow(
+          "growth/samples/\(counts[index])", "MLP, batch 20, an epoch of \(counts[index]) samples",
+          times[index], run))
+    }
+    let growth = times[2].median / times[1].median
+    onRow(
+      BenchRow(
+        "7d", "MLP, an epoch of 2560 samples / of 1280", ratio: growth, .atMost(2.1, goal: 2.05)))
   }
 
   private func measure(

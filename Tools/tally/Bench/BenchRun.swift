@@ -30,9 +30,11 @@ final class BenchRun {
   }
 
   /// Training steps of `batch` samples each; the recipe's other keys are defaults but for `keys`.
-  init(training network: BenchNetwork, batch: Int, keys: [String] = []) throws {
+  init(
+    training network: BenchNetwork, batch: Int, samples: Int? = nil, keys: [String] = []
+  ) throws {
     model = try network.model()
-    data = BenchRun.samples(model, count: 4 * batch)
+    data = BenchRun.samples(model, count: samples ?? 4 * batch)
     var document = RecipeDocument()
     for key in ["epochs=1000000", "batch=\(batch)", "learningRate=0.0001"] + keys {
       try document.set(key)
@@ -58,6 +60,12 @@ final class BenchRun {
 
   /// One training step.
   func step() { trainer?.takeStep { _ in } }
+
+  /// As many steps as an epoch has.
+  func epoch() {
+    guard let count = trainer?.stepsPerEpoch else { return }
+    for _ in 0..<count { step() }
+  }
 
   /// The state after the steps so far.
   var root: String { trainer?.root.hexadecimal ?? "" }

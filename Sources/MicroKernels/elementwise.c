@@ -145,7 +145,12 @@ TALLY_INLINE uint8_t size_of(int32_t v, int rectified) {
   return (uint8_t)(size == 0 ? 0 : 32 - __builtin_clz(size));
 }
 
-// Four tables, so that equal neighbours do not wait for each other.
+TALLY_INLINE void count_bins_plainly(int32_t n, const uint8_t *sizes, int64_t *counts) {
+  for (int32_t i = 0; i < n; i++) counts[sizes[i]]++;
+}
+
+#if TALLY_X86
+// Four tables, so that equal neighbours do not wait for each other. (A board has no stack for them.)
 TALLY_INLINE void count_bins(int32_t n, const uint8_t *sizes, int64_t *counts) {
   uint32_t tables[4][33] = {{0}};
   int32_t i = 0;
@@ -156,7 +161,6 @@ TALLY_INLINE void count_bins(int32_t n, const uint8_t *sizes, int64_t *counts) {
     counts[j] += (int64_t)tables[0][j] + tables[1][j] + tables[2][j] + tables[3][j];
 }
 
-#if TALLY_X86
 // A comparison of 64 sizes with a bin costs two instructions, and few bins are in use.
 VNNI_INLINE void count_bins_vnni(int32_t n, const uint8_t *sizes, int64_t *counts) {
   for (int32_t i = 0; i < n; i += chunk) {
@@ -252,7 +256,7 @@ TALLY_INLINE void sizes_of_accumulators(
       int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2) {              \
     return merge_size_s8(count, g1, m1, g2, m2);                                                \
   }                                                                                             \
-  TARGET int32_t tally_##level##_count_s8(int32_t count, const int8_t *values, int32_t wanted) { \
+  TARGET int32_t tally_##level##_count_s8(int32_t count, const int8_t *values, int32_t wanted) {\
     return count_s8(count, values, wanted);                                                     \
   }                                                                                             \
   TARGET void tally_##level##_sum_rows_s8(                                                      \
@@ -263,21 +267,25 @@ TALLY_INLINE void sizes_of_accumulators(
       int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {           \
     row_sums_s8(rows, columns, x, ldx, sums);                                                   \
   }                                                                                             \
-  TARGET void tally_##level##_count_sizes_s32(                                                  \
-      int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,                  \
-      const int32_t *mantissas, const int32_t *shifts, int32_t step, int rectified,             \
-      int64_t counts[33]) {                                                                     \
-    COUNT_SIZES(bins)                                                                           \
-  }                                                                                             \
   TARGET void tally_##level##_count_sizes_of_sums_s8(                                           \
       int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum,           \
       int rectified, int64_t counts[33]) {                                                      \
     COUNT_SIZES_OF_SUMS(bins)                                                                   \
   }
 
-LEVEL(plain, , count_bins)
+#define SIZES(level, TARGET, bins)                                                              \
+  TARGET void tally_##level##_count_sizes_s32(                                                  \
+      int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,                  \
+      const int32_t *mantissas, const int32_t *shifts, int32_t step, int rectified,             \
+      int64_t counts[33]) {                                                                     \
+    COUNT_SIZES(bins)                                                                           \
+  }
+
+LEVEL(plain, , count_bins_plainly)
+SIZES(plain, , count_bins_plainly)
 #if TALLY_X86
 LEVEL(avx2, AVX2, count_bins)
+SIZES(avx2, AVX2, count_bins)
 LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 #endif
 
@@ -286,9 +294,10 @@ LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 void tally_merge_s8(
     int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
     const uint32_t key[2], const uint32_t counter[3]) {
-  int32_t sums[chunk];
-  for (int32_t first = 0; first < count; first += chunk) {
-    const int32_t n = smaller(count - first, chunk);
+  enum { piece = 128 };
+  int32_t sums[piece];
+  for (int32_t first = 0; first < count; first += piece) {
+    const int32_t n = smaller(count - first, piece);
     for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;
     tally_shift_stochastic_s8(n, sums, shift, (uint32_t)first, key, counter, g1 + first, NULL);
   }

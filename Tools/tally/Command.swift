@@ -12,7 +12,7 @@ enum Command {
 
   static let verbs: [Verb] = [
     .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .bisect, .export,
-    .report, .explain, .completions,
+    .report, .bench, .explain, .completions,
   ]
 
   /// - Parameter arguments: without the program's name.

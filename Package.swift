@@ -33,6 +33,7 @@ let package = Package(
   name: "tally",
   products: [
     .library(name: "Tally", targets: ["Tally"]),
+    .library(name: "TallyC", type: .static, targets: ["TallyC"]),
     .executable(name: "tally", targets: ["TallyCommand"]),
   ],
   targets: [
@@ -71,6 +72,13 @@ let package = Package(
         "CounterRandom", "FixedPoint",
       ],
       swiftSettings: core),
+    .systemLibrary(name: "CTally"),
+    .target(
+      name: "TallyC",
+      dependencies: [
+        "CTally", "Journals", "Training", "ModelFormat", "Layers", "Kernels", "Tensors", "Bytes",
+      ],
+      swiftSettings: core),
 
     // Tools/: everything that runs beside the runtime.
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
@@ -94,7 +102,7 @@ let package = Package(
       name: "FirmwareApplication", dependencies: runtime + ["FirmwareBoard"],
       path: "Tools/firmware/Application", swiftSettings: core),
     .executableTarget(
-      name: "FirmwareImages", dependencies: runtime + ["Importers", "TallyTestSupport"],
+      name: "FirmwareImages", dependencies: runtime + ["Importers", "TallyHost", "TallyTestSupport"],
       path: "Tools/firmware/Images", swiftSettings: host),
 
     // Tests/: one target per module, and the support they share.

@@ -15,9 +15,9 @@ for line in table.split(separator: "\n") where !line.hasPrefix("#") {
   guard fields.count == 3 else { fatalError("a run is a name, a network and a recipe: \(line)") }
   guard let network = networks[String(fields[1])] else { fatalError("no network \(fields[1])") }
   let builder = network()
+  let model = try builder.bytes()
   let image = FlashImage(
-    model: try builder.bytes(),
-    recipe: try recipeBytes(String(fields[2]), for: builder),
+    model: model, recipe: try recipeBytes(String(fields[2]), for: model),
     training: ruleSamples(of: builder, count: 48, from: 0),
     validation: ruleSamples(of: builder, count: 16, from: 48))
   let folder = URL(fileURLWithPath: arguments[2])

@@ -61,8 +61,8 @@ public struct SessionRequest {
       return ChannelSelection(rule: rule, count: count)
     }
 
-    /// The listed channels of a node, u16 each.
-    func channelList(ofNode index: Int) -> View<UInt8> {
+    /// The listed channels of a node whose selection is listed, u16 each.
+    public func channelList(ofNode index: Int) -> View<UInt8> {
       var first = 0
       for node in 0..<index {
         if let selection = selection(ofNode: node), selection.rule == .listed {

@@ -198,7 +198,8 @@ import Testing
       (#"{"update": {"layers": {}}}"#, 802, "nothing"),
       (#"{"update": {"layers": {"conv2": ["weights"]}}}"#, 803, "conv1"),
       (#"{"update": {"layers": {"pool": ["weights"]}}}"#, 803, "has no weights"),
-      (#"{"update": {"layers": {"head": ["scales"]}}}"#, 802, "biases"),
+      (#"{"update": {"layers": {"head": ["scale"]}}}"#, 802, "biases"),
+      (#"{"update": {"layers": {"head": ["scales"]}}}"#, 802, "no Scale to change"),
       (#"{"update": {"layers": {"head": "weights"}}}"#, 802, "an array"),
     ])
   func refused(_ text: String, _ code: Int, _ words: String) throws {

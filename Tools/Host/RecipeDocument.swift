@@ -52,8 +52,9 @@ public struct RecipeDocument {
     let network = model.network
     var root = LayeredObject(layers)
     let rate = try root.scale("learningRate") ?? Scale(rounding: ExactRatio(1, 20)!)
-    var fields = RecipeFields(
-      rates: try root.rates(rate), updates: try root.updates(model))
+    let scheme = try root.updates(model)
+    var fields = RecipeFields(rates: try root.rates(rate), updates: scheme.updates)
+    fields.selections = scheme.selections
     fields.epochs = try root.count("epochs", in: 0...1_000_000) ?? 1
     fields.largestStepCount = try root.count("steps", in: 0...Int64(UInt32.max) - 1) ?? 0
     fields.batch = try root.size("batch", to: 1 << 24) ?? 32
@@ -78,6 +79,7 @@ public struct RecipeDocument {
     fields.rangePeriod = try root.count("rangePeriod", in: 2...1 << 24) ?? 64
     fields.rootPeriod = try root.count("rootEvery", in: 1...Int64(UInt32.max)) ?? 64
     try root.schedule(into: &fields)
+    fields.sparseGradients = try root.sparseGradients()
     try root.finish()
     try RecipeDocument.checkBounds(fields)
     return fields

@@ -33,6 +33,7 @@ extension RecipeFields {
       ("rootEvery", JSONOutput(rootPeriod)),
       ("update", updateJSON(name: name)),
     ]
+    if let sparseGradients { members.append(("sparseGradients", sparseGradients.json)) }
     return .object(members)
   }
 
@@ -61,15 +62,29 @@ extension RecipeFields {
 
   private func updateJSON(name: (Int) -> String) -> JSONOutput {
     let layers = updates.indices.filter { !updates[$0].isEmpty }.map { index in
-      (key: name(index), value: JSONOutput.array(updates[index].words.map { .string($0) }))
+      (key: name(index), value: layerJSON(index))
     }
     return ["layers": .object(layers)]
+  }
+
+  /// Words, or an object where only some channels' weights change.
+  private func layerJSON(_ index: Int) -> JSONOutput {
+    let update = updates[index]
+    guard let selection = selections[index] else {
+      return .array(update.words.map { .string($0) })
+    }
+    let others = update.subtracting(.weights).words.map { (key: $0, value: JSONOutput.bool(true)) }
+    return .object(selection.json + others)
   }
 }
 
 extension UpdateSet {
-  /// `weights`, `biases`.
+  /// `weights`, `biases`, `scales`.
   public var words: [String] {
-    (contains(.weights) ? ["weights"] : []) + (contains(.biases) ? ["biases"] : [])
+    UpdateSet.named.filter { contains($0.set) }.map(\.word)
+  }
+
+  static var named: [(word: String, set: UpdateSet)] {
+    [("weights", .weights), ("biases", .biases), ("scales", .scales)]
   }
 }

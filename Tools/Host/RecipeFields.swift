@@ -38,6 +38,10 @@ public struct RecipeFields: Equatable, Sendable {
   public var factors: [UInt32] = []
   /// One per node.
   public var updates: [UpdateSet]
+  /// By node; a node that is not here changes all of its weights, or none.
+  public var selections: [Int: ChannelFields] = [:]
+  /// `nil` for whole gradients.
+  public var sparseGradients: SparseGradients?
 
   public init(rates: Rates, updates: [UpdateSet]) {
     self.rates = rates
@@ -70,6 +74,8 @@ public struct RecipeFields: Equatable, Sendable {
     rangePeriod = recipe.rangePeriod
     rootPeriod = recipe.rootPeriod
     factors = (0..<recipe.factorCount).map { recipe.factor($0) }
+    for index in updates.indices { selections[index] = ChannelFields(recipe, node: index) }
+    sparseGradients = recipe.sparseGradients
   }
 
   /// The canonical bytes, which a run binds.
@@ -101,12 +107,34 @@ public struct RecipeFields: Equatable, Sendable {
     for count in [warmup, rangePeriod, rootPeriod] { put(count) }
     put(UInt32(factors.count))
     put(UInt32(updates.count))
-    put(UInt32(0))
+    put(UInt32(blocks.count))
     put(largestStepCount)
     put(UInt32(0))
     for factor in factors { put(factor) }
-    for update in updates { put(UInt64(update.rawValue)) }
+    for (index, update) in updates.enumerated() {
+      put(update.rawValue)
+      put(selections[index]?.rule.rawValue ?? 0)
+      put(UInt16(selections[index]?.count ?? 0))
+      put(UInt32(0))
+    }
+    for block in blocks {
+      put(block.kind.rawValue)
+      put(UInt32(block.bytes.count))
+      bytes += block.bytes
+      bytes += [UInt8](repeating: 0, count: (4 - block.bytes.count % 4) % 4)
+    }
     return bytes
+  }
+
+  /// Extension blocks in the order of their kinds.
+  private var blocks: [(kind: Recipe.Block, bytes: [UInt8])] {
+    var blocks: [(kind: Recipe.Block, bytes: [UInt8])] = []
+    if let sparseGradients { blocks.append((.sparseGradients, sparseGradients.bytes)) }
+    let listed = selections.sorted { $0.key < $1.key }.flatMap { $0.value.channels }
+    if !listed.isEmpty {
+      blocks.append((.channelLists, listed.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }))
+    }
+    return blocks
   }
 
   /// SHA-256 of the canonical bytes.

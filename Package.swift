@@ -119,6 +119,10 @@ let package = Package(
       name: "TrainingTests", dependencies: runtime + ["TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
+      name: "TallyCTests",
+      dependencies: runtime + ["TallyC", "CTally", "Importers", "TallyHost", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
       name: "GoldenTests",
       dependencies: runtime + ["MicroKernels", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),

@@ -79,6 +79,7 @@ public struct Run {
     if trainer.endsEpoch { endEpoch(index, &sink) }
   }
 
+  @inline(never)
   private mutating func endEpoch(_ index: UInt32, _ sink: inout some RecordSink) {
     let result = validation.map {
       Trainer.evaluate(trainer.session, trainer.recipe.loss, $0)
@@ -106,6 +107,7 @@ public struct Run {
     sink.record(.end, payload, rest: RawSpan())
   }
 
+  @inline(never)
   private static func record(_ result: Trainer.StepResult, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(result.step)
@@ -121,6 +123,7 @@ public struct Run {
 
   /// - Parameter kept: three counts of each sparse node, as they lie in memory: every target is
   ///   little-endian.
+  @inline(never)
   private static func record(kept: View<UInt32>, step: UInt32, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(step)
@@ -128,6 +131,7 @@ public struct Run {
     kept.withRawSpan { sink.record(.kept, payload, rest: $0) }
   }
 
+  @inline(never)
   private static func record(_ change: RangeChange, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(change.step)

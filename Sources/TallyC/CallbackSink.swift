@@ -19,6 +19,7 @@ struct CallbackSink: ByteSink {
     guard let function = unsafe function, !hasFailed, bytes.byteCount > 0 else { return }
     let count = UInt32(truncatingIfNeeded: bytes.byteCount)
     // The function reads the bytes before it returns.
-    hasFailed = unsafe bytes.withUnsafeBytes { unsafe function(context, $0.baseAddress, count) } != 0
+    let status = unsafe bytes.withUnsafeBytes { unsafe function(context, $0.baseAddress, count) }
+    hasFailed = status != 0
   }
 }

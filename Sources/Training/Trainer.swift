@@ -119,6 +119,7 @@ public struct Trainer {
     step += 1
   }
 
+  @inline(never)
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256,
@@ -228,6 +229,7 @@ public struct Trainer {
 
 extension Trainer {
   /// Damps velocities and applies weight decay (SPEC 8.2, 8.6).
+  @inline(never)
   func prepareUpdates(_ rates: Backward.Rates) {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
@@ -241,6 +243,7 @@ extension Trainer {
     }
   }
 
+  @inline(never)
   private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
     let node = session.network.node(index)
     guard let shape = node.operation.weighted else { return }
@@ -267,6 +270,7 @@ extension Trainer {
   func isHead(_ index: Int) -> Bool { index == session.network.lastWeightedNode }
 
   /// Turns the step's contributions into new parameters (SPEC 8.7).
+  @inline(never)
   func applyUpdates(microBatches: UInt32) {
     for index in 0..<session.network.nodeCount {
       let update = recipe.update(ofNode: index)
@@ -298,6 +302,7 @@ extension Trainer {
     return session.masters(index) == nil ? nil : session.touchedRows(index)
   }
 
+  @inline(never)
   private func applyWeights(
     _ index: Int, _ node: Node, _ microBatches: UInt32, _ touched: View<UInt8>?
   ) {
@@ -329,6 +334,7 @@ extension Trainer {
   }
 
   /// w of the rows that have had a gradient.
+  @inline(never)
   private func refreshRows(
     _ index: Int, _ shape: Convolution, _ masters: View<Int32>, _ weights: View<Int8>,
     _ touched: View<UInt8>

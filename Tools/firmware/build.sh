@@ -15,6 +15,10 @@ embedded=(
   -Xswiftc -Xfrontend -Xswiftc -disable-stack-protector
   -Xcc -Os -Xcc -ffunction-sections -Xcc -fdata-sections)
 
+# Swift 6.3.1 may turn loads through r10, where it passes `self`, into one that moves r10 on, which the
+# caller does not expect: `ldm.w r10!, {…}`. The pass that does so is switched off; Tools/audit looks for it.
+swift_self=(-Xswiftc -Xllvm -Xswiftc -arm-load-store-opt=false)
+
 # names FILE: the first word of each line that is not a comment.
 names() { grep -v '^#' "$here/$1" | awk '{print $1}'; }
 
@@ -30,6 +34,7 @@ find_target() {
 build_modules() {
   local options=()
   if [ "$triple" != - ]; then options=(--triple "$triple" "${embedded[@]}"); fi
+  case $triple in armv7*) options+=("${swift_self[@]}") ;; esac
   local scratch=$work/$triple
   [ "$triple" != - ] || scratch=$work/host
   quietly swift build --package-path "$root" --scratch-path "$scratch" -c release \

@@ -122,6 +122,8 @@ public struct JournalReader {
     case .root: record.byteCount == 36
     case .kept:
       record.byteCount >= 8 && record.byteCount - 8 == 12 * Int(u32(record.payload + 4))
+    case .differences:
+      record.byteCount > JournalFormat.differencesByteCount && record.byteCount % 4 == 0
     case .note: true
     }
   }
@@ -130,6 +132,7 @@ public struct JournalReader {
     switch record.type {
     case .begin: u32(record.payload + 108) == 0
     case .step: u32(record.payload + 28) == 0
+    case .differences: u32(record.payload + 4) < 1 << 16
     case .range: bytes[record.payload + 10] == 0 && bytes[record.payload + 11] == 0
     case .epoch: u32(record.payload + 36) == 0
     case .end: u32(record.payload + 4) == 0
@@ -148,15 +151,18 @@ public struct JournalReader {
       return true
     case .range: return (1...2).contains(bytes[start + 8]) && bytes[start + 9] != 0
     case .note: return bytes.slice(start, record.byteCount).withRawSpan { isUTF8($0) }
-    case .step, .root, .epoch, .end, .kept: return true
+    case .step, .root, .epoch, .end, .kept, .differences: return true
     }
   }
 
-  /// Whether the last record is a step's, or a kept or range record of one or of the calibration.
-  private var isInStep: Bool { last == .step || last == .kept || last == .range }
+  /// Whether the last record is a step's, or a kept, differences or range record of one or of the
+  /// calibration.
+  private var isInStep: Bool {
+    last == .step || last == .kept || last == .differences || last == .range
+  }
 
-  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, kept, its
-  /// ranges, root, epoch; end. Notes stand anywhere behind begin and change nothing.
+  /// Whether a record may stand here: begin; ranges of the calibration; for each step: step, kept or
+  /// differences, its ranges, root, epoch; end. Notes stand anywhere behind begin and change nothing.
   private mutating func followsOrder(_ record: Record, isNextStep: Bool) -> Bool {
     guard record.type != .note else { return last != nil }
     let number = u32(record.payload)
@@ -164,7 +170,7 @@ public struct JournalReader {
     switch record.type {
     case .begin: fits = last == nil
     case .step: fits = last != nil && isNextStep
-    case .kept: fits = last == .step && step == number
+    case .kept, .differences: fits = last == .step && step == number
     case .range:
       fits = (last == .begin || isInStep) && number == (step ?? 0xFFFF_FFFF)
     case .root: fits = isInStep && step == number

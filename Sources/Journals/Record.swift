@@ -11,6 +11,8 @@ public enum RecordType: UInt8, Sendable {
   case end = 0x06
   /// Kept counts of sparse gradients (SPEC 8.12).
   case kept = 0x08
+  /// The measured differences of a zeroth-order step.
+  case differences = 0x09
   /// Host, time, program: not part of the chain.
   case note = 0x81
 
@@ -27,6 +29,8 @@ public enum JournalFormat {
   public static var largestPayload: Int { 1 << 24 - 1 }
   /// Bytes of a begin payload before the recipe.
   public static var beginByteCount: Int { 112 }
+  /// Bytes of a differences payload before its list.
+  public static var differencesByteCount: Int { 12 }
 
   /// h₀ (SPEC 9.4).
   public static var firstHead: Digest {

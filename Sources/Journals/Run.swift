@@ -64,6 +64,7 @@ public struct Run {
         Run.record(step, &sink)
         if let kept = session.keptCounts { Run.record(kept: kept, step: step.step, &sink) }
       case .rangeChange(let change): Run.record(change, &sink)
+      case .differences(let differences): Run.record(differences, &sink)
       }
     }
     lastStep = result
@@ -129,6 +130,15 @@ public struct Run {
     payload.append(step)
     payload.append(UInt32(truncatingIfNeeded: kept.count / 3))
     kept.withRawSpan { sink.record(.kept, payload, rest: $0) }
+  }
+
+  @inline(never)
+  private static func record(_ record: ZerothOrderRecord, _ sink: inout some RecordSink) {
+    var payload = Payload()
+    payload.append(record.step)
+    payload.append(UInt32(record.group))
+    payload.append(record.samples)
+    record.differences.withRawSpan { sink.record(.differences, payload, rest: $0) }
   }
 
   @inline(never)

@@ -16,7 +16,7 @@ public struct Difference: Equatable, Sendable {
   public enum Field: Equatable, Sendable {
     case model, data, validationData, recipe, counts
     case loss, correct, saturated, clipped, batch
-    case range, kept, root, epoch, result
+    case range, kept, differences, root, epoch, result
     /// Another kind of record, or one more or less.
     case sequence
     /// The record is not the one the chain was made with.
@@ -99,7 +99,9 @@ public struct Comparison: RecordSink {
   }
 
   /// What stands behind a payload's fixed part.
-  private func restField(_ type: RecordType) -> Difference.Field { type == .kept ? .kept : .recipe }
+  private func restField(_ type: RecordType) -> Difference.Field {
+    type == .kept ? .kept : type == .differences ? .differences : .recipe
+  }
 
   /// The field that byte `index` of a payload belongs to; `nil` for one that is not compared.
   private func field(_ type: RecordType, _ index: Int) -> Difference.Field? {
@@ -123,6 +125,7 @@ public struct Comparison: RecordSink {
       }
     case .range: return .range
     case .kept: return .kept
+    case .differences: return .differences
     case .root: return .root
     case .epoch: return index < 20 || checksValidation ? .epoch : nil
     case .end: return .result

@@ -40,7 +40,7 @@ public enum Gain {
 
   /// S·(2³⁰ − v)·2⁻³⁰, or S itself where v is 0 or the exponent would leave −512…512.
   ///
-  /// - Parameter velocity: −`limit`…`limit`.
+  /// - Parameter velocity: above −2³⁰ and below 2³⁰.
   @inlinable
   public static func step(_ scale: Scale, velocity: Int32) -> Scale {
     // Multiplying by one is not free: it rounds an odd mantissa.

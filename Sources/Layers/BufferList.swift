@@ -59,12 +59,14 @@ struct BufferList {
     try add(row: row, .offsetBiases, 4 * outputs)
     try add(row: row, .multipliers, 8 * node.scaleCount)
     guard let training = request.training else { return }
-    let update = training.update(ofNode: index)
-    if update.contains(.weights) {
+    let update = training.gradientUpdate(ofNode: index)
+    // A step by whole-step sums needs no velocities (SPEC 8.16).
+    let isPerturbed = training.perturbsWeights(network, ofNode: index)
+    if update.contains(.weights) || isPerturbed {
       try add(row: row, .weights, shape.weightCount)
       let trained = training.trainedShape(ofNode: index, shape).weightCount
       if training.hasMasters { try add(row: row, .masters, 4 * trained) }
-      if training.hasMomentum || !training.hasMasters {
+      if update.contains(.weights), training.hasMomentum || !training.hasMasters {
         try add(row: row, .weightVelocities, 4 * trained)
       }
       if let selection = training.selection(ofNode: index) {
@@ -85,11 +87,13 @@ struct BufferList {
     }
     if update.contains(.biases) { try add(row: row, .biasVelocities, 4 * outputs) }
     // A range change rescales biases even where training leaves them alone.
-    if update.contains(.biases) || training.tracksRanges {
+    if update.contains(.biases) || isPerturbed || training.tracksRanges {
       try add(row: row, .biases, 4 * outputs)
     }
     if update.contains(.scales) { try add(row: row, .scaleVelocities, 4 * node.scaleCount) }
-    if update.contains(.scales) || training.tracksRanges {
+    if update.contains(.scales) || training.tracksRanges
+      || training.perturbsScales(network, ofNode: index)
+    {
       try add(row: row, .weightScales, 8 * node.scaleCount)
     }
   }
@@ -105,6 +109,10 @@ struct BufferList {
     var end = isHead ? lossTime : consumers.last
     if let training = request.training {
       if let last = lastBackwardRead(tensor) { end = max(end, last) }
+      if training.restarts(network, from: tensor, lastReader: consumers.last) {
+        end = max(end, lossTime)
+      }
+      if training.perturbs(network, tensor: tensor) { end = max(end, backwardTime(tensor - 1)) }
       if training.tracksRanges && tensor > 0 && network.isTracked(tensor) {
         try add(row: tensor, .histogram, SessionTable.histogramByteCount)
       }
@@ -147,7 +155,7 @@ struct BufferList {
       case .convolution, .fullyConnected:
         // Of selected channels the forward pass keeps a copy.
         reads =
-          training.update(ofNode: index).contains(.weights)
+          training.gradientUpdate(ofNode: index).contains(.weights)
           && training.selection(ofNode: index) == nil
       case .maxPooling, .table: reads = path[tensor]
       case .multiply:
@@ -169,7 +177,13 @@ struct BufferList {
     let tiling = Tiling(index, node, request)
     try add(row: index + 1, .forwardWorkspace, tiling.forwardByteCount, from: index, to: index)
     guard let training = request.training else { return }
-    let update = training.update(ofNode: index)
+    if training.perturbsWeights(network, ofNode: index), let shape = node.operation.weighted {
+      // One output channel at a time where memory is short.
+      try add(
+        row: index + 1, .perturbedWeights, request.isCompact ? shape.depth : shape.weightCount,
+        from: index, to: index)
+    }
+    let update = training.gradientUpdate(ofNode: index)
     let needsInputGradient =
       path[index + 1] && (path[node.firstInput] || (node.secondInput.map { path[$0] } ?? false))
     if let shape = node.operation.weighted {
@@ -200,7 +214,13 @@ struct BufferList {
   private mutating func addLoss() throws(MemoryPlanError) {
     let outputs = network.outputCount
     var byteCount = network.node(nodeCount - 1).hasAccumulators ? 0 : 4 * outputs
-    if request.training != nil { byteCount += 4 * outputs * request.samples }
+    if let training = request.training {
+      byteCount += 4 * outputs * request.samples
+      if training.groupCount > 0 {
+        try add(row: 0, .differences, 4 * training.differenceCount)
+        try add(row: 0, .signedSums, 4 * 256)
+      }
+    }
     try add(row: 0, .forwardWorkspace, byteCount, from: lossTime, to: lossTime)
   }
 }

@@ -4,6 +4,10 @@ package import Tensors
 package struct GradientPath {
   private let flags: View<UInt8>
 
+  /// Why a tensor has a gradient: back-propagation from the loss, or from a zeroth-order estimate.
+  package static var fromLoss: UInt8 { 1 }
+  package static var fromEstimate: UInt8 { 2 }
+
   /// Fills `memory`, one byte per tensor. Without training no tensor needs a gradient.
   package init(
     _ network: Network, _ training: SessionRequest.TrainingNeeds?, memory: View<UInt8>
@@ -26,7 +30,17 @@ package struct GradientPath {
       if let second = record.secondInput { flags[second] |= reachesOutput }
     }
     for tensor in 0..<network.tensorCount {
-      flags[tensor] = flags[tensor] == isAboveUpdate | reachesOutput ? 1 : 0
+      flags[tensor] = flags[tensor] == isAboveUpdate | reachesOutput ? GradientPath.fromLoss : 0
+    }
+    // An estimate formed at a tensor goes back to the node that it trains (SPEC 8.16).
+    for index in 0..<training.groupCount {
+      let group = training.group(index)
+      guard group.isOfTensor else { continue }
+      var tensor = network.perturbedTensor(group)
+      while tensor > group.node {
+        flags[tensor] |= GradientPath.fromEstimate
+        tensor = network.record(tensor - 1).firstInput
+      }
     }
   }
 

@@ -38,10 +38,15 @@ public struct SessionRequest {
     public let tracksRanges: Bool
     /// Only part of each sample's gradient is kept (SPEC 8.12).
     public let hasSparseGradients: Bool
+    /// Groups of a zeroth-order recipe, eight bytes each, or `nil` (CoordinateGroup).
+    public let groups: View<UInt8>?
+    /// D of one step (SPEC 8.15): batch size times queries.
+    public let differenceCount: Int
 
     public init(
       updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
-      hasMomentum: Bool, tracksRanges: Bool, hasSparseGradients: Bool = false
+      hasMomentum: Bool, tracksRanges: Bool, hasSparseGradients: Bool = false,
+      groups: View<UInt8>? = nil, differenceCount: Int = 0
     ) {
       self.updates = updates
       self.channelLists = channelLists
@@ -50,8 +55,11 @@ public struct SessionRequest {
       self.hasMomentum = hasMomentum
       self.tracksRanges = tracksRanges
       self.hasSparseGradients = hasSparseGradients
+      self.groups = groups
+      self.differenceCount = differenceCount
     }
 
+    /// What back-propagation changes.
     public func update(ofNode index: Int) -> UpdateSet { UpdateSet(rawValue: updates[8 &* index]) }
 
     /// Which channels' weights change; `nil` for all.
@@ -96,7 +104,7 @@ public enum BufferPurpose: Int, Sendable, CaseIterable {
   case biasVelocities, scaleVelocities, selectedChannels, selectedInput, largestGradient, keptCounts
   case keptChannels, touchedRows, histogram, activation, mask, gradient, incomingGradient,
     forwardWorkspace
-  case backwardWorkspace, sessionTable
+  case backwardWorkspace, sessionTable, differences, perturbedWeights, signedSums
 }
 
 /// Where every buffer of a session lies in its arena, computed before the first byte is used.

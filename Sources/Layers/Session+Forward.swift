@@ -21,7 +21,7 @@ extension Session {
     let histogram = observing ? histogram(index + 1) : nil
     switch node.operation {
     case .convolution(let shape), .fullyConnected(let shape):
-      forEachTile(index, node, shape, samples: samples) { accumulators, sample, first, count in
+      forEachTile(index, node, shape, samples: 0..<samples) { accumulators, sample, first, count in
         if let histogram { observe(index, node, accumulators, into: histogram) }
         placeTile(index, node, accumulators, sample: sample, first: first, count: count)
       }
@@ -123,10 +123,13 @@ extension Session {
   /// Computes a weighted node's accumulators tile by tile and hands each to `body` with its sample, the
   /// first element of the sample's output it covers, and the number of elements.
   ///
+  /// - Parameter replaced: weights to use instead of the node's own, as they are stored.
+  ///
   /// The accumulators lack bias and zero-point terms: `offsetBiases` holds both. A head with
   /// accumulators gets its output buffer itself.
   package func forEachTile(
-    _ index: Int, _ node: Node, _ shape: Convolution, samples: Int,
+    _ index: Int, _ node: Node, _ shape: Convolution, samples: Range<Int>,
+    weights replaced: View<Int8>? = nil,
     _ body: (_ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int) -> Void
   ) {
     let tiling = Tiling(index, node, request)
@@ -135,7 +138,7 @@ extension Session {
       max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
       of: Int8.self)
     let weights = operand(
-      self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
+      replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
       packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
@@ -144,16 +147,20 @@ extension Session {
       ? table.offset(index + 1, .activation) : workspace + tiling.forwardAccumulators
     let elements = node.output.count
     if tiling.joinedSamples > 1 {
-      let accumulators = arena.view(accumulatorOffset, samples * elements, of: Int32.self)
+      let accumulators = arena.view(
+        accumulatorOffset + 4 * samples.lowerBound * elements, samples.count * elements,
+        of: Int32.self)
+      let x = activation(node.firstInput)
+        .slice(samples.lowerBound * shape.depth, samples.count * shape.depth)
       multiply(
-        rows: samples, activation(node.firstInput), aStride: shape.depth, by: weights,
-        into: accumulators, cStride: elements)
-      for sample in 0..<samples {
-        body(accumulators.slice(sample &* elements, elements), sample, 0, elements)
+        rows: samples.count, x, aStride: shape.depth, by: weights, into: accumulators,
+        cStride: elements)
+      for (slot, sample) in samples.enumerated() {
+        body(accumulators.slice(slot &* elements, elements), sample, 0, elements)
       }
       return
     }
-    for sample in 0..<samples {
+    for sample in samples {
       let x = activation(node.firstInput, sample: sample)
       var row = 0
       while row < shape.output.height {
@@ -195,7 +202,7 @@ extension Session {
   }
 
   /// Bias and zero-point terms, then requantization; a head with accumulators stays int32.
-  private func placeTile(
+  package func placeTile(
     _ index: Int, _ node: Node, _ accumulators: View<Int32>, sample: Int, first: Int, count: Int
   ) {
     let biases = offsetBiases(index, node)

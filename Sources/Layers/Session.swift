@@ -239,7 +239,9 @@ public struct Session {
     return arena.view(offset + sample * count, count, of: UInt8.self)
   }
 
-  package func needsGradient(_ tensor: Int) -> Bool { table.path[tensor] != 0 }
+  package func needsGradient(
+    _ tensor: Int, _ source: UInt8 = GradientPath.fromLoss
+  ) -> Bool { table.path[tensor] & source != 0 }
 
   // MARK: Derived parameters
 

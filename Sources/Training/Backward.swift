@@ -17,6 +17,8 @@ struct Backward {
   let rates: Rates
   /// Samples of the whole step, B_t.
   var batch: UInt32 = 1
+  /// Which gradients this pass computes: those of the loss, or of an estimate (GradientPath).
+  var source = GradientPath.fromLoss
 
   var network: Network { session.network }
   var table: SessionTable { session.table }
@@ -27,7 +29,7 @@ struct Backward {
     let biases: Scale
     let head: Scale
     let scales: Scale
-    let microBatches: UInt32
+    var microBatches: UInt32
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
     func rate(isHead: Bool, _ group: Recipe.Group) -> Scale {
@@ -55,6 +57,29 @@ struct Backward {
       // Parameters first: the input gradient may fold the output's gradient where it lies.
       parameterGradients(index, node)
       inputGradients(index, node)
+    }
+  }
+
+  /// Runs backward from a tensor whose gradient is estimated, to the node that it trains (SPEC 8.16).
+  ///
+  /// - Parameters:
+  ///   - accumulators: memory for a run of elements.
+  ///   - produce: fills accumulators of a sample from element `first` on.
+  func run(
+    from tensor: Int, to last: Int, scale: Scale, accumulators: View<Int32>,
+    produce: (_ sample: Int, _ first: Int, _ accumulators: View<Int32>) -> Void
+  ) {
+    var pass = self
+    pass.source = GradientPath.fromEstimate
+    for tensor in 0...network.nodeCount { table.forgetGradient(tensor) }
+    pass.emit(
+      to: tensor, node: network.nodeCount, slot: 1, scale: scale, tile: accumulators.count,
+      keeping: false, accumulators: accumulators, produce: produce)
+    for index in stride(from: tensor - 1, through: last, by: -1) {
+      guard table.hasGradient(index + 1) else { continue }
+      let node = network.node(index)
+      if index > last { pass.inputGradients(index, node) }
+      if index == last { pass.parameterGradients(index, node) }
     }
   }
 
@@ -188,10 +213,10 @@ struct Backward {
 
   private func inputGradients(_ index: Int, _ node: Node) {
     let scale = table.gradientScale(index + 1)
-    if session.needsGradient(node.firstInput) {
+    if session.needsGradient(node.firstInput, source) {
       inputGradient(index, node, slot: 0, tensor: node.firstInput, scale)
     }
-    if let second = node.secondInput, session.needsGradient(second) {
+    if let second = node.secondInput, session.needsGradient(second, source) {
       inputGradient(index, node, slot: 1, tensor: second, scale)
     }
   }
@@ -319,7 +344,8 @@ struct Backward {
   // MARK: Parameter gradients
 
   func parameterGradients(_ index: Int, _ node: Node) {
-    let update = recipe.update(ofNode: index)
+    let update: UpdateSet =
+      source == GradientPath.fromLoss ? recipe.update(ofNode: index) : [.weights, .biases]
     guard let shape = node.operation.weighted else { return }
     let scale = table.gradientScale(index + 1)
     guard scale != .zero else { return }
@@ -404,7 +430,7 @@ struct Backward {
   }
 
   /// What U is multiplied by so that neither the gradient's norm nor the step is too large.
-  private struct StepLimits {
+  struct StepLimits {
     var normClip: Scale?
     var trustRatio: Scale?
 
@@ -418,7 +444,7 @@ struct Backward {
   }
 
   /// The limits that bind for a gradient of norm ν (SPEC 8.6).
-  private func stepLimits(
+  func stepLimits(
     _ index: Int, _ node: Node, _ shape: Convolution, norm: Scale, rate: Scale
   ) -> StepLimits {
     var limits = StepLimits()
@@ -547,22 +573,41 @@ struct Backward {
       if recipe.normClip < norm { factor = recipe.normClip / norm }
     }
     let inputScale = table.scale(node.firstInput)
-    let outputScale = table.scale(index + 1)
     let lanes = stream(.weightRounding, 4 * index + 1)
     for o in 0..<db.count {
       let unitScale = inputScale * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
       var unit = rate * scale / unitScale
       if let factor { unit = unit * factor }
-      let most = Int64(recipe.largestBiasContribution)
-      var limit = most
-      if !node.hasAccumulators {
-        let two = outputScale.multiplied(byPowerOfTwo: 1) / unitScale
-        limit = min(max(two.roundedToInteger(fractionBits: 0), 1), most)
-      }
       _ = contribute(
         db.slice(o, 1), unit.multiplier, lanes, first: o,
-        limit: Int32(truncatingIfNeeded: limit), subtracting: false,
+        limit: biasLimit(index, node, unitScale), subtracting: false,
         into: velocities.slice(o, 1))
     }
+  }
+
+  /// c_b of a bias whose unit is `unitScale` (SPEC 8.6).
+  func biasLimit(_ index: Int, _ node: Node, _ unitScale: Scale) -> Int32 {
+    let most = Int64(recipe.largestBiasContribution)
+    guard !node.hasAccumulators else { return Int32(truncatingIfNeeded: most) }
+    let two = table.scale(index + 1).multiplied(byPowerOfTwo: 1) / unitScale
+    return Int32(
+      truncatingIfNeeded: min(max(two.roundedToInteger(fractionBits: 0), 1), most))
+  }
+}
+
+extension Backward.Rates {
+  /// - Parameter factor: f_t (SPEC 8.8).
+  init(_ recipe: Recipe, factor: UInt64, microBatches: UInt32) {
+    self.init(
+      weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
+      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
+      microBatches: microBatches)
+  }
+
+  /// The same rates for a step that is made at once.
+  var atOnce: Backward.Rates {
+    var rates = self
+    rates.microBatches = 1
+    return rates
   }
 }

@@ -34,6 +34,15 @@ public struct Recipe {
     case biases, head, scales
   }
 
+  /// How gradients are found.
+  public enum Method: UInt8, Sendable {
+    case backPropagation = 1
+    /// Forward passes only; a head may have its closed form (SPEC 8.17).
+    case zerothOrder = 2
+    /// Zeroth order, and back-propagation behind it.
+    case hybrid = 3
+  }
+
   // MARK: Layout
 
   public static var magic: UInt32 { 0x5259_4C54 }
@@ -68,6 +77,9 @@ public struct Recipe {
   public var batch: UInt32 { u32(20) }
   /// Samples that share gradient exponents, β.
   public var microBatch: UInt32 { u32(24) }
+  public var method: Method { Method(rawValue: bytes[28]) ?? .backPropagation }
+  /// The zeroth-order block; with the methods that need it.
+  public var zerothOrder: ZerothOrderRecipe? { block(.zerothOrder).map { ZerothOrderRecipe($0) } }
   public var weights: Weights { bytes[29] == 1 ? .masters : .int8 }
   public var loss: Loss { bytes[30] == 1 ? .crossEntropy : .meanSquaredError }
   public var tracksRanges: Bool { bytes[31] == 1 }
@@ -122,6 +134,7 @@ public struct Recipe {
   /// Kinds of extension blocks (Formats/recipe.md).
   public enum Block: UInt32, Sendable {
     case sparseGradients = 1
+    case zerothOrder = 2
     case channelLists = 3
   }
 
@@ -154,7 +167,8 @@ public struct Recipe {
     SessionRequest.TrainingNeeds(
       updates: updates, channelLists: block(.channelLists), seed: seed,
       hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
-      hasSparseGradients: block(.sparseGradients) != nil)
+      hasSparseGradients: block(.sparseGradients) != nil, groups: zerothOrder?.groups,
+      differenceCount: (zerothOrder?.queries ?? 0) * Int(batch))
   }
 
   // MARK: Validation
@@ -172,7 +186,7 @@ public struct Recipe {
     try check(batch >= 1 && batch <= 1 << 24, 20)
     try check(microBatch >= 1 && microBatch <= batch, 24)
     try check(largestMicroBatchCount <= 1024, 24)
-    try check(bytes[28] == 1, 28)
+    try check(Method(rawValue: bytes[28]) != nil, 28)
     try check(Weights(rawValue: bytes[29]) != nil, 29)
     try check(Loss(rawValue: bytes[30]) != nil, 30)
     try check(bytes[31] <= (network.isInitialized ? 1 : 0), 31)
@@ -202,6 +216,26 @@ public struct Recipe {
     try checkBlocks()
     try checkSparseGradients()
     try checkChannelLists(network)
+    try checkZerothOrder(network)
+  }
+
+  /// What method and block of a zeroth-order recipe demand (SPEC 8.14).
+  private func checkZerothOrder(_ network: Network) throws(RecipeError) {
+    guard let block = block(.zerothOrder) else {
+      try check(method == .backPropagation, 28)
+      return
+    }
+    try check(method != .backPropagation && !tracksRanges && momentum == 0, 28)
+    try check(self.block(.sparseGradients) == nil, 28)
+    // Without back-propagation only the head has a gradient.
+    if method == .zerothOrder {
+      for index in 0..<nodeCount where index != network.lastWeightedNode {
+        try check(update(ofNode: index).isEmpty, 28)
+      }
+    }
+    let fault = ZerothOrderRecipe(block)
+      .firstFault(network, batch: batch) { update(ofNode: $0) }
+    if let fault { throw RecipeError(.badField, firstBlock + fault) }
   }
 
   /// Blocks ascend by kind, are padded with zeros to 4 bytes, and end the recipe.
@@ -236,7 +270,7 @@ public struct Recipe {
       try checkSelection(node, at: offset)
       updatesSomething = updatesSomething || bytes[offset] != 0
     }
-    try check(updatesSomething || epochs == 0, first)
+    try check(updatesSomething || epochs == 0 || method != .backPropagation, first)
   }
 
   /// Rule and number of selected channels (SPEC 8.11).

@@ -1,37 +1,43 @@
 public import Bytes
 import FixedPoint
-import Layers
+public import Layers
 import Tensors
 
 extension Trainer {
   /// The state root: a digest of every parameter, velocity and Scale of the run (SPEC 9.5).
-  public var root: Digest {
+  public var root: Digest { session.stateRoot(recipe) }
+}
+
+extension Session {
+  /// The state root of a run by `recipe` (SPEC 9.5).
+  public func stateRoot(_ recipe: Recipe) -> Digest {
     var hash = SHA256()
     hash.update(tag: "tally/state/v1")
-    let network = session.network
+    let needs = recipe.needs
     for index in 0..<network.nodeCount {
-      let update = recipe.update(ofNode: index)
+      var update = needs.gradientUpdate(ofNode: index)
+      if needs.perturbsWeights(network, ofNode: index) { update.formUnion([.weights, .biases]) }
       let node = network.node(index)
       if update.contains(.weights) {
-        hash.update(view: session.weights(index, node))
-        hash.update(optional: session.masters(index))
-        hash.update(optional: session.weightVelocities(index))
+        hash.update(view: weights(index, node))
+        hash.update(optional: masters(index))
+        hash.update(optional: weightVelocities(index))
       }
       if update.contains(.biases) {
-        hash.update(view: session.biases(index, node))
-        hash.update(optional: session.biasVelocities(index))
+        hash.update(view: biases(index, node))
+        hash.update(optional: biasVelocities(index))
       }
-      hash.update(optional: session.scaleVelocities(index))
+      hash.update(optional: scaleVelocities(index))
     }
     for index in 0..<network.nodeCount {
       let node = network.node(index)
       for channel in 0..<node.scaleCount {
-        hash.update(session.weightScale(index, node, channel))
+        hash.update(weightScale(index, node, channel))
       }
     }
-    for tensor in 0..<network.tensorCount { hash.update(session.table.scale(tensor)) }
+    for tensor in 0..<network.tensorCount { hash.update(table.scale(tensor)) }
     for index in 0..<network.nodeCount {
-      if let largest = session.largestGradient(index) { hash.update(view: largest.slice(0, 2)) }
+      if let largest = largestGradient(index) { hash.update(view: largest.slice(0, 2)) }
     }
     return hash.finalize()
   }

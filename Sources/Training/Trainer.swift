@@ -67,9 +67,10 @@ public struct Trainer {
   // MARK: - A step
 
   /// What happens in a step, in the order of the journal.
-  public enum Event: Equatable, Sendable {
+  public enum Event {
     case step(StepResult)
     case rangeChange(RangeChange)
+    case differences(ZerothOrderRecord)
   }
 
   /// Takes the next step.
@@ -87,10 +88,7 @@ public struct Trainer {
     let count = min(recipe.batch, sampleCount - first)
     let microBatches = (count - 1) / recipe.microBatch + 1
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
-    let rates = Backward.Rates(
-      weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
-      head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
-      microBatches: microBatches)
+    let rates = Backward.Rates(recipe, factor: factor, microBatches: microBatches)
     var result = StepResult()
     result.step = step
     result.samples = count
@@ -98,20 +96,26 @@ public struct Trainer {
     session.table.reset(.clipped)
     prepareUpdates(rates)
     prepareSparseGradients()
+    let zerothOrder = recipe.zerothOrder.map {
+      ZerothOrderStep(session, recipe, $0, key: key, step: step, batch: Int(count))
+    }
     var digest = SHA256()
     digest.update(tag: "tally/batch/v1")
     for query in 0..<microBatches {
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
       runMicroBatch(
-        order, start..<end, query, rates, batch: count, &result, &digest, onNode: onNode)
+        order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
+        &result, &digest, onNode: onNode)
     }
-    applyUpdates(microBatches: microBatches)
+    applyUpdates(microBatches: microBatches, zerothOrder?.perturbation.group)
     updateLargestGradients()
+    zerothOrder?.update(rates).apply()
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
     onEvent(.step(result))
+    if let zerothOrder { onEvent(.differences(zerothOrder.record)) }
     if recipe.tracksRanges {
       RangeTracker(session, recipe, planned: plannedSteps)
         .decide(after: step) { onEvent(.rangeChange($0)) }
@@ -122,7 +126,8 @@ public struct Trainer {
   @inline(never)
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
-    batch: UInt32, _ result: inout StepResult, _ digest: inout SHA256,
+    batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
+    _ result: inout StepResult, _ digest: inout SHA256,
     onNode: (Backward, Int) -> Void
   ) {
     let size = session.network.inputShape.count
@@ -132,6 +137,9 @@ public struct Trainer {
       digest.update(samples.leaf(sample))
     }
     for index in 0..<session.network.nodeCount {
+      if let zerothOrder, index == zerothOrder.firstNode {
+        measure(zerothOrder, order, positions, first: first)
+      }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
       countSaturated(index, samples: positions.count)
@@ -145,11 +153,27 @@ public struct Trainer {
         gradient: gradient.slice(slot * outputs, outputs))
       result.loss = saturatingSum(result.loss, loss)
       if isCorrect { result.correct += 1 }
+      zerothOrder?.note(baseLoss: loss, position: first + slot)
     }
-    Backward(
+    let backward = Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
-      samples: positions.count, rates: rates, batch: batch
-    ).run(lossScale: lossScale(batch: batch), onNode: onNode)
+      samples: positions.count, rates: rates, batch: batch)
+    backward.run(lossScale: lossScale(batch: batch), onNode: onNode)
+    if let zerothOrder {
+      zerothOrder.finish(first: first, samples: positions.count)
+      zerothOrder.trainNode(backward, first: first)
+    }
+  }
+
+  /// Measures a micro-batch whose nodes before the perturbed ones have run (SPEC 8.15).
+  private func measure(
+    _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>, first: Int
+  ) {
+    let start = positions.lowerBound
+    zerothOrder.measure(first: first, samples: positions.count) { slot in
+      let sample = Int(truncatingIfNeeded: order[start &+ UInt32(truncatingIfNeeded: slot)])
+      return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
+    }
   }
 
   /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
@@ -270,10 +294,13 @@ extension Trainer {
   func isHead(_ index: Int) -> Bool { index == session.network.lastWeightedNode }
 
   /// Turns the step's contributions into new parameters (SPEC 8.7).
+  ///
+  /// - Parameter group: what this step has estimated, if it has.
   @inline(never)
-  func applyUpdates(microBatches: UInt32) {
+  func applyUpdates(microBatches: UInt32, _ group: CoordinateGroup? = nil) {
     for index in 0..<session.network.nodeCount {
-      let update = recipe.update(ofNode: index)
+      let isEstimated = group.map { $0.isOfTensor && $0.node == index } ?? false
+      let update = isEstimated ? [.weights, .biases] : recipe.update(ofNode: index)
       guard !update.isEmpty else { continue }
       let node = session.network.node(index)
       let touched = onlyTouchedRows(index)

@@ -63,6 +63,8 @@ struct TracedRun {
         ]
         + [u32(), u32()]
     case .root: fields = [u32(), hexadecimal(32)]
+    case .differences:
+      fields = (0..<record.byteCount / 4).map { _ in "\(Int32(bitPattern: UInt32(u32())!))" }
     case .epoch: fields = [u32(), u32(), i64(), u32(), u32(), i64(), u32(), u32()]
     case .end: fields = [u32(), u32(), hexadecimal(32)]
     case .kept:

@@ -71,6 +71,7 @@ public final class LoadedJournal {
     case .step: stepCount += 1
     case .range: rangeChangeCount += 1
     case .kept: addKept(start, of: reader)
+    case .differences: break
     case .root: rootCount += 1
     case .epoch:
       let validated = reader.u32(start + 20)

@@ -98,6 +98,9 @@ extension BufferPurpose {
     case .forwardWorkspace: "forward workspace"
     case .backwardWorkspace: "backward workspace"
     case .sessionTable: "session table"
+    case .differences: "loss differences"
+    case .perturbedWeights: "perturbed weights"
+    case .signedSums: "signed sums"
     }
   }
 }

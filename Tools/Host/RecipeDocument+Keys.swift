@@ -57,13 +57,14 @@ extension LayeredObject {
     throw element.unknownWord(text, known: words.map(\.0))
   }
 
-  mutating func rates(_ rate: Scale) throws(InputError) -> RecipeFields.Rates {
+  mutating func rates(_ rate: Scale, scales: Scale) throws(InputError) -> RecipeFields.Rates {
     var rates = RecipeFields.Rates(all: rate)
+    rates.scales = scales
     guard var groups = try object("learningRates") else { return rates }
     rates.weights = try groups.scale("weights") ?? rate
     rates.biases = try groups.scale("biases") ?? rate
     rates.head = try groups.scale("head") ?? rate
-    rates.scales = try groups.scale("scales") ?? rate
+    rates.scales = try groups.scale("scales") ?? scales
     try groups.finish()
     return rates
   }
@@ -101,10 +102,12 @@ extension LayeredObject {
   }
 
   /// Whether Scales are tracked; only an initialised model's may be (SPEC 8.9).
-  mutating func ranges(_ model: LoadedModel) throws(InputError) -> Bool {
+  mutating func ranges(
+    _ model: LoadedModel, byDefault: Bool
+  ) throws(InputError) -> Bool {
     let isInitialized = model.network.isInitialized
     let element = take("ranges")
-    guard let element else { return isInitialized }
+    guard let element else { return isInitialized && byDefault }
     switch try element.string() {
     case "frozen": return false
     case "track":

@@ -9,8 +9,13 @@ struct UpdateScheme {
   var selections: [Int: ChannelFields] = [:]
 }
 
+/// What a recipe without the key means.
+enum DefaultUpdate { case full, last }
+
 extension LayeredObject {
-  mutating func updates(_ model: LoadedModel) throws(InputError) -> UpdateScheme {
+  mutating func updates(
+    _ model: LoadedModel, byDefault: DefaultUpdate
+  ) throws(InputError) -> UpdateScheme {
     let nodes = model.nodes
     let weighted = nodes.map { $0.operation.weighted != nil }
     let all: UpdateSet = [.weights, .biases]
@@ -19,7 +24,9 @@ extension LayeredObject {
       UpdateScheme(updates: weighted.indices.map { weighted[$0] ? choose($0) : [] })
     }
     func scales(_ index: Int) -> UpdateSet { nodes[index].hasAccumulators ? [] : .scales }
-    guard let element = take("update") else { return each { _ in all } }
+    guard let element = take("update") else {
+      return each { byDefault == .full || $0 == last ? all : [] }
+    }
     if element.isObject {
       guard var object = try object("update") else { preconditionFailure("just taken") }
       let layers = object.take("layers")

@@ -52,8 +52,14 @@ public struct RecipeDocument {
     let network = model.network
     var root = LayeredObject(layers)
     let rate = try root.scale("learningRate") ?? Scale(rounding: ExactRatio(1, 20)!)
-    let scheme = try root.updates(model)
-    var fields = RecipeFields(rates: try root.rates(rate), updates: scheme.updates)
+    let method = try root.method()
+    let isForwardOnly = method != .backPropagation
+    let scheme = try root.updates(model, byDefault: isForwardOnly ? .last : .full)
+    var fields = RecipeFields(
+      rates: try root.rates(
+        rate, scales: isForwardOnly ? Scale(rounding: ExactRatio(1, 100)!) : rate),
+      updates: scheme.updates)
+    fields.method = method
     fields.selections = scheme.selections
     fields.epochs = try root.count("epochs", in: 0...1_000_000) ?? 1
     fields.largestStepCount = try root.count("steps", in: 0...Int64(UInt32.max) - 1) ?? 0
@@ -75,10 +81,11 @@ public struct RecipeDocument {
       try root.word(
         "loss", [("crossEntropy", .crossEntropy), ("meanSquaredError", .meanSquaredError)])
       ?? (hasLabels ? .crossEntropy : .meanSquaredError)
-    fields.tracksRanges = try root.ranges(model)
+    fields.tracksRanges = try root.ranges(model, byDefault: !isForwardOnly)
     fields.rangePeriod = try root.count("rangePeriod", in: 2...1 << 24) ?? 64
     fields.rootPeriod = try root.count("rootEvery", in: 1...Int64(UInt32.max)) ?? 64
     try root.schedule(into: &fields)
+    try root.zerothOrder(model, into: &fields)
     fields.sparseGradients = try root.sparseGradients()
     try root.finish()
     try RecipeDocument.checkBounds(fields)
@@ -87,6 +94,21 @@ public struct RecipeDocument {
 
   /// What no key breaks alone.
   private static func checkBounds(_ fields: RecipeFields) throws(InputError) {
+    if fields.zerothOrder != nil && fields.momentum > 0 {
+      throw InputError(
+        802, "zeroth-order recipes have no momentum", place: "$.momentum",
+        help: "leave momentum out", exit: 2)
+    }
+    if fields.zerothOrder != nil && fields.sparseGradients != nil {
+      throw InputError(
+        802, "zeroth-order recipes have no sparse gradients", place: "$.sparseGradients",
+        help: "leave sparseGradients out", exit: 2)
+    }
+    if fields.zerothOrder != nil && fields.tracksRanges {
+      throw InputError(
+        802, "zeroth-order recipes keep the ranges", place: "$.ranges",
+        help: "write \"frozen\"", exit: 2)
+    }
     let microBatches = (fields.batch - 1) / fields.microBatch + 1
     guard microBatches <= 1024 else {
       throw InputError(
@@ -100,7 +122,10 @@ public struct RecipeDocument {
         place: "$.clip", note: "clip times micro-batches is at most 16384 (SPEC 8.7)",
         help: "--set clip=\((1 << 14) / microBatches)", exit: 2)
     }
-    guard fields.epochs == 0 || fields.updates.contains(where: { !$0.isEmpty }) else {
+    guard
+      fields.epochs == 0 || fields.zerothOrder != nil
+        || fields.updates.contains(where: { !$0.isEmpty })
+    else {
       throw InputError(802, "nothing is updated", place: "$.update", exit: 2)
     }
   }

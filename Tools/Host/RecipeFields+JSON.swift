@@ -17,7 +17,8 @@ extension RecipeFields {
     ]
     let groups: [(key: String, value: JSONOutput)] = [
       ("biases", rates.biases), ("head", rates.head), ("scales", rates.scales),
-    ].filter { $0.1 != rates.weights }.map { ($0.0, .string($0.1.decimalText)) }
+    ].filter { $0.1 != rates.weights || zerothOrder != nil }
+      .map { ($0.0, .string($0.1.decimalText)) }
     if !groups.isEmpty { members.append(("learningRates", .object(groups))) }
     members += [
       ("schedule", scheduleJSON),
@@ -33,6 +34,10 @@ extension RecipeFields {
       ("rootEvery", JSONOutput(rootPeriod)),
       ("update", updateJSON(name: name)),
     ]
+    if let zerothOrder {
+      members.append(("method", method == .hybrid ? "hybrid" : "zerothOrder"))
+      members.append(("zerothOrder", zerothOrder.json(name: name)))
+    }
     if let sparseGradients { members.append(("sparseGradients", sparseGradients.json)) }
     return .object(members)
   }

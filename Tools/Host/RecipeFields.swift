@@ -20,6 +20,7 @@ public struct RecipeFields: Equatable, Sendable {
   public var largestStepCount: UInt32 = 0
   public var batch: UInt32 = 32
   public var microBatch: UInt32 = 32
+  public var method = Recipe.Method.backPropagation
   public var weights = Recipe.Weights.masters
   public var loss = Recipe.Loss.crossEntropy
   public var tracksRanges = false
@@ -38,6 +39,8 @@ public struct RecipeFields: Equatable, Sendable {
   public var factors: [UInt32] = []
   /// One per node.
   public var updates: [UpdateSet]
+  /// With a method that needs it.
+  public var zerothOrder: ZerothOrderFields?
   /// By node; a node that is not here changes all of its weights, or none.
   public var selections: [Int: ChannelFields] = [:]
   /// `nil` for whole gradients.
@@ -57,6 +60,8 @@ public struct RecipeFields: Equatable, Sendable {
     largestStepCount = recipe.largestStepCount
     batch = recipe.batch
     microBatch = recipe.microBatch
+    method = recipe.method
+    zerothOrder = recipe.zerothOrder.map { ZerothOrderFields($0) }
     weights = recipe.weights
     loss = recipe.loss
     tracksRanges = recipe.tracksRanges
@@ -93,8 +98,7 @@ public struct RecipeFields: Equatable, Sendable {
     put(ModelFormat.arithmeticVersion)
     put(seed)
     for count in [epochs, batch, microBatch] { put(count) }
-    // The one method of version 1: back-propagation.
-    put(UInt8(1))
+    put(method.rawValue)
     put(weights.rawValue)
     put(loss.rawValue)
     put(UInt8(tracksRanges ? 1 : 0))
@@ -130,6 +134,7 @@ public struct RecipeFields: Equatable, Sendable {
   private var blocks: [(kind: Recipe.Block, bytes: [UInt8])] {
     var blocks: [(kind: Recipe.Block, bytes: [UInt8])] = []
     if let sparseGradients { blocks.append((.sparseGradients, sparseGradients.bytes)) }
+    if let zerothOrder { blocks.append((.zerothOrder, zerothOrder.bytes)) }
     let listed = selections.sorted { $0.key < $1.key }.flatMap { $0.value.channels }
     if !listed.isEmpty {
       blocks.append((.channelLists, listed.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }))

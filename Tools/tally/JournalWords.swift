@@ -17,6 +17,7 @@ extension Difference.Field {
     case .batch: "the samples of the batch"
     case .range: "a change of a Scale"
     case .kept: "the counts of kept gradients"
+    case .differences: "the loss differences of the step"
     case .root: "the parameters (state root)"
     case .epoch: "the sums of the epoch"
     case .result: "the trained model"

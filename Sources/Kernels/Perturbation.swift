@@ -1,0 +1,134 @@
+public import CounterRandom
+public import Tensors
+
+// Zeroth-order directions (SPEC 8.14): signs of a stream, by element, regenerated wherever they are
+// needed and never stored.
+
+/// Consecutive signs of a stream, +1 or −1, one Philox block per 128 of them.
+public struct SignSequence: Sendable {
+  @usableFromInline let stream: RandomStream
+  @usableFromInline var element: UInt32
+  @usableFromInline var word: UInt32 = 0
+  @usableFromInline var words: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+
+  @inlinable
+  public init(_ stream: RandomStream, startingAt start: UInt32) {
+    self.stream = stream
+    element = start
+    if start & 127 != 0 { words = stream.words(block: start &>> 7) }
+    if start & 31 != 0 { loadWord() }
+  }
+
+  @inlinable
+  mutating func loadWord() {
+    switch (element &>> 5) & 3 {
+    case 0: word = words.0
+    case 1: word = words.1
+    case 2: word = words.2
+    default: word = words.3
+    }
+    word &>>= element & 31
+  }
+
+  /// The sign of the next element.
+  @inlinable
+  public mutating func next() -> Int32 {
+    if element & 31 == 0 {
+      if element & 127 == 0 { words = stream.words(block: element &>> 7) }
+      loadWord()
+    }
+    let sign = 1 &- 2 &* Int32(truncatingIfNeeded: word & 1)
+    word &>>= 1
+    element &+= 1
+    return sign
+  }
+}
+
+/// target = w + σ·u, u = 0 where |w| + |σ| > 127.
+///
+/// - Parameters:
+///   - sigma: −127…127; negative for the second evaluation of a pair.
+///   - first: the element of the weight tensor that w[0] is.
+/// - Returns: the sum of the target.
+@inlinable
+public func perturb(
+  _ w: View<Int8>, by sigma: Int32, _ stream: RandomStream, first: Int, into target: View<Int8>
+) -> Int32 {
+  var signs = SignSequence(stream, startingAt: UInt32(truncatingIfNeeded: first))
+  let most = 127 &- abs(sigma)
+  var sum: Int32 = 0
+  for index in 0..<w.count {
+    let value = Int32(w[index])
+    let step = signs.next() &* sigma
+    let perturbed = abs(value) <= most ? value &+ step : value
+    target[index] = Int8(truncatingIfNeeded: perturbed)
+    sum &+= perturbed
+  }
+  return sum
+}
+
+/// y ← y + σ·u, u = 0 where y is not at least |σ| inside its bounds.
+@inlinable
+public func perturb(
+  _ y: View<Int8>, by sigma: Int32, _ stream: RandomStream, low: Int32, high: Int32
+) {
+  var signs = SignSequence(stream, startingAt: 0)
+  let (least, most) = (low &+ abs(sigma), high &- abs(sigma))
+  for index in 0..<y.count {
+    let value = Int32(y[index])
+    let step = signs.next() &* sigma
+    if value >= least && value <= most { y[index] = Int8(truncatingIfNeeded: value &+ step) }
+  }
+}
+
+/// Σ D·u over a list of measured differences, for a run of at most 128 elements that lie in one block
+/// of signs.
+///
+/// Sums are exact in 64 bits (|D| ≤ 2³¹, at most 2¹⁶ of them) and saturate to 32 once, at the end.
+public struct SignedSum {
+  @usableFromInline var sums = InlineArray<128, Int64>(repeating: 0)
+  @usableFromInline let first: UInt32
+  @usableFromInline let count: Int
+
+  /// - Parameters:
+  ///   - first: number of the first element.
+  ///   - count: first mod 128 + count ≤ 128.
+  @inlinable
+  public init(first: Int, count: Int) {
+    precondition(first & 127 + count <= 128, "a run inside one block of signs")
+    self.first = UInt32(truncatingIfNeeded: first)
+    self.count = count
+  }
+
+  /// Adds D·u for the directions of one stream.
+  @inlinable
+  public mutating func add(_ difference: Int32, _ stream: RandomStream) {
+    if difference == 0 { return }
+    let value = Int64(difference)
+    let words = stream.words(block: first &>> 7)
+    var position = Int(first & 127)
+    var index = 0
+    while index < count {
+      var word: UInt32
+      switch position &>> 5 {
+      case 0: word = words.0
+      case 1: word = words.1
+      case 2: word = words.2
+      default: word = words.3
+      }
+      word &>>= UInt32(truncatingIfNeeded: position & 31)
+      let end = min(count, index &+ 32 &- position & 31)
+      position &+= end &- index
+      while index < end {
+        let negative = -Int64(word & 1)
+        sums[index] &+= (value ^ negative) &- negative
+        word &>>= 1
+        index &+= 1
+      }
+    }
+  }
+
+  /// The sum of element `first + index`.
+  @inlinable
+  public subscript(index: Int) -> Int32 { Int32(clamping: sums[index]) }
+}

@@ -1,0 +1,217 @@
+import CounterRandom
+import FixedPoint
+import Kernels
+import Layers
+import Tensors
+
+/// One query of a step: the directions of a group, and forward passes with them (SPEC 8.14).
+struct Perturbation {
+  let session: Session
+  let zerothOrder: ZerothOrderRecipe
+  let group: CoordinateGroup
+  let key: RandomKey
+  let step: UInt32
+
+  private var network: Network { session.network }
+
+  /// Streams of purpose 2, by what they perturb.
+  enum Target: UInt32 { case weights, biases, tensor, scales }
+
+  /// The directions of query `query` for the sample at `position` of the step.
+  func stream(_ node: Int, _ target: Target, position: Int, query: Int) -> RandomStream {
+    let queries = zerothOrder.queries
+    return key.stream(
+      .perturbation, tensor: UInt32(truncatingIfNeeded: 4 * node) + target.rawValue, step: step,
+      query: UInt32(
+        truncatingIfNeeded: zerothOrder.isPerSample(group) ? queries * position + query : query))
+  }
+
+  // MARK: Sizes
+
+  /// σ of a node's biases, in bias LSB: as large in real units as the weights'.
+  func biasSigma(_ node: Node) -> Int32 {
+    let input = session.table.scale(node.firstInput)
+    let ratio = Scale(UInt64(zerothOrder.weightSigma)) / input
+    return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 20))
+  }
+
+  /// σ of the perturbed tensor, in its LSB.
+  func tensorSigma(_ tensor: Int) -> Int32 {
+    guard network.node(tensor - 1).hasAccumulators else { return zerothOrder.nodeSigma }
+    let ratio = zerothOrder.logitSigma / session.logitScale
+    return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 24))
+  }
+
+  /// σ of gains in Q30.
+  var gainSigma: Int64 { zerothOrder.gainSigma.roundedToInteger(fractionBits: 30) }
+
+  // MARK: Forward
+
+  /// Runs the network from the first perturbed node on, with θ + sign·σ·u.
+  ///
+  /// - Parameters:
+  ///   - sign: 1 or −1.
+  ///   - first: the position in the step of the sample in slot 0.
+  func run(query: Int, sign: Int32, first: Int, samples: Int) {
+    for index in network.firstPerturbedNode(group)..<network.nodeCount {
+      if group.isOfTensor {
+        session.run(index, samples: samples)
+        if index + 1 == network.perturbedTensor(group) {
+          perturbTensor(index + 1, query, sign, first: first, samples: samples)
+        }
+      } else if !network.contains(group, index) {
+        session.run(index, samples: samples)
+      } else if group.kind == .weights {
+        runWeights(index, query, sign, first: first, samples: samples)
+      } else {
+        runGains(index, query, sign, first: first, samples: samples)
+      }
+    }
+  }
+
+  /// Makes derived parameters those of θ again.
+  func restore() {
+    guard !group.isOfTensor else { return }
+    for index in group.node..<network.nodeCount where network.contains(group, index) {
+      session.refresh(index)
+    }
+  }
+
+  private func perturbTensor(
+    _ tensor: Int, _ query: Int, _ sign: Int32, first: Int, samples: Int
+  ) {
+    let sigma = sign * tensorSigma(tensor)
+    let isAccumulators = network.node(tensor - 1).hasAccumulators
+    let quantization = network.quantization(ofTensor: tensor)
+    for sample in 0..<samples {
+      let stream = stream(tensor - 1, .tensor, position: first + sample, query: query)
+      if isAccumulators {
+        let logits = session.logits(sample: sample)
+        var signs = SignSequence(stream, startingAt: 0)
+        for j in 0..<logits.count { logits[j] &+= signs.next() &* sigma }
+      } else {
+        perturb(
+          session.activation(tensor, sample: sample), by: sigma, stream, low: quantization.low,
+          high: quantization.high)
+      }
+    }
+  }
+
+  private func runGains(_ index: Int, _ query: Int, _ sign: Int32, first: Int, samples: Int) {
+    let node = network.node(index)
+    guard let shape = node.operation.weighted else { return }
+    var current = -1
+    session.forEachTile(index, node, shape, samples: 0..<samples) {
+      accumulators, sample, element, count in
+      if sample != current {
+        current = sample
+        perturbMultipliers(
+          index, node, sign, stream(index, .scales, position: first + sample, query: query))
+      }
+      session.placeTile(
+        index, node, accumulators, sample: sample, first: element, count: count)
+    }
+  }
+
+  /// The multipliers of S_w·(1 + σ·u), in the place of the node's.
+  private func perturbMultipliers(
+    _ index: Int, _ node: Node, _ sign: Int32, _ stream: RandomStream
+  ) {
+    let multipliers = session.multipliers(index, node)
+    let input = session.table.scale(node.firstInput)
+    let output = session.table.scale(index + 1)
+    for channel in 0..<node.scaleCount {
+      let u = stream.sign(group.kind == .gain ? 0 : UInt32(truncatingIfNeeded: channel))
+      let factor = UInt64(truncatingIfNeeded: 1 << 30 + Int64(sign * u) * gainSigma)
+      let scale = (session.weightScale(index, node, channel) * Scale(factor))
+        .multiplied(byPowerOfTwo: -30)
+      let multiplier = (input * scale / output).multiplier
+      multipliers.mantissas[channel] = multiplier.mantissa
+      multipliers.shifts[channel] = multiplier.shift
+    }
+  }
+
+  private func runWeights(_ index: Int, _ query: Int, _ sign: Int32, first: Int, samples: Int) {
+    let node = network.node(index)
+    guard let shape = node.operation.weighted else { return }
+    let isShared = !zerothOrder.isPerSample(group)
+    let sigma = sign * zerothOrder.weightSigma
+    let biasStep = sign * biasSigma(node)
+    let weights = session.weights(index, node)
+    let buffer = session.arena.view(
+      session.table.offset(index + 1, .perturbedWeights),
+      session.request.isCompact ? shape.depth : shape.weightCount, of: Int8.self)
+    var sample = 0
+    while sample < samples {
+      let end = isShared ? samples : sample + 1
+      let directions = stream(index, .weights, position: first + sample, query: query)
+      let biasDirections = stream(index, .biases, position: first + sample, query: query)
+      /// Fills a channel's perturbed weights, and takes their zero-point term into account.
+      func fill(_ o: Int, _ target: View<Int8>) {
+        let sum = perturb(
+          weights.slice(o * shape.depth, shape.depth), by: sigma, directions,
+          first: o * shape.depth, into: target)
+        let step = biasStep * biasDirections.sign(UInt32(truncatingIfNeeded: o))
+        setOffset(index, node, o, sum: sum, step: step)
+      }
+      if session.request.isCompact {
+        runByChannel(index, node, shape, sample..<end, buffer, fill)
+      } else {
+        for o in 0..<shape.output.channels {
+          fill(o, buffer.slice(o * shape.depth, shape.depth))
+        }
+        session.forEachTile(index, node, shape, samples: sample..<end, weights: buffer) {
+          session.placeTile(index, node, $0, sample: $1, first: $2, count: $3)
+        }
+      }
+      sample = end
+    }
+  }
+
+  /// A channel's bias and zero-point term: b + σ·u − Z·Σw.
+  private func setOffset(_ index: Int, _ node: Node, _ o: Int, sum: Int32, step: Int32) {
+    let bias = session.biases(index, node)[o]
+    let perturbed = abs(bias) &+ abs(step) <= UpdateLimit.bias ? bias &+ step : bias
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
+    // May wrap; the complete accumulator does not (SPEC 5.6).
+    session.offsetBiases(index, node)[o] = perturbed &- zeroPoint &* sum
+  }
+
+  /// Tile by tile, with one channel's perturbed weights at a time.
+  private func runByChannel(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ samples: Range<Int>, _ row: View<Int8>,
+    _ fill: (_ channel: Int, _ target: View<Int8>) -> Void
+  ) {
+    let tiling = Tiling(index, node, session.request)
+    let workspace = session.table.offset(index + 1, .forwardWorkspace)
+    let patches = session.arena.view(
+      max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
+      of: Int8.self)
+    let padding = Int8(
+      truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
+    let elements = node.output.count
+    for sample in samples {
+      var first = 0
+      while first < shape.output.height {
+        let rows = first..<min(first + tiling.outputRows, shape.output.height)
+        let element = rows.lowerBound * shape.output.width * shape.output.channels
+        let count = rows.count * shape.output.width * shape.output.channels
+        let offset =
+          node.hasAccumulators
+          ? session.table.offset(index + 1, .activation) + 4 * (sample * elements + element)
+          : workspace + tiling.forwardAccumulators
+        let accumulators = session.arena.view(offset, count, of: Int32.self)
+        shape.forwardByChannel(
+          session.activation(node.firstInput, sample: sample), padding: padding, rows: rows,
+          workspace: patches, into: accumulators
+        ) { o in
+          fill(o, row)
+          return row
+        }
+        session.placeTile(
+          index, node, accumulators, sample: sample, first: element, count: count)
+        first = rows.upperBound
+      }
+    }
+  }
+}

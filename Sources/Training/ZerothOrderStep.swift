@@ -1,0 +1,182 @@
+import CounterRandom
+import FixedPoint
+import Kernels
+import Layers
+public import Tensors
+
+/// The zeroth-order part of one step: what is measured, and the tensor gradients made of it
+/// (SPEC 8.15, 8.16).
+struct ZerothOrderStep {
+  let perturbation: Perturbation
+  let recipe: Recipe
+  /// B_t.
+  let batch: Int
+  /// D, by sample and query; by query where samples share directions.
+  let differences: View<Int32>
+
+  private var session: Session { perturbation.session }
+  private var zerothOrder: ZerothOrderRecipe { perturbation.zerothOrder }
+  private var group: CoordinateGroup { perturbation.group }
+
+  init(
+    _ session: Session, _ recipe: Recipe, _ zerothOrder: ZerothOrderRecipe, key: RandomKey,
+    step: UInt32, batch: Int
+  ) {
+    let group = zerothOrder.group(zerothOrder.groupIndex(step: step))
+    self.recipe = recipe
+    self.batch = batch
+    perturbation = Perturbation(
+      session: session, zerothOrder: zerothOrder, group: group, key: key, step: step)
+    differences = session.arena.view(
+      session.table.offset(0, .differences),
+      zerothOrder.differenceCount(samples: batch, group), of: Int32.self)
+  }
+
+  /// The node before which a micro-batch measures.
+  var firstNode: Int { session.network.firstPerturbedNode(group) }
+
+  private func index(_ position: Int, _ query: Int) -> Int {
+    zerothOrder.isPerSample(group) ? position * zerothOrder.queries + query : query
+  }
+
+  // MARK: Measuring
+
+  /// Runs all queries of a micro-batch whose nodes before `firstNode` have run.
+  ///
+  /// - Parameters:
+  ///   - first: the position in the step of the sample in slot 0.
+  ///   - loss: of the sample in a slot, from the logits as they are.
+  func measure(first: Int, samples: Int, loss: (_ slot: Int) -> Int64) {
+    if first == 0 { differences.fill(0) }
+    for query in 0..<zerothOrder.queries {
+      for side in 0..<(zerothOrder.difference == .antithetic ? 2 : 1) {
+        let sign: Int32 = side == 0 ? 1 : -1
+        perturbation.run(query: query, sign: sign, first: first, samples: samples)
+        for slot in 0..<samples {
+          add(sign, loss(slot), position: first + slot, query: query)
+        }
+      }
+    }
+    perturbation.restore()
+  }
+
+  /// Takes in the loss of a sample without perturbation.
+  func note(baseLoss loss: Int64, position: Int) {
+    guard zerothOrder.difference == .forward else { return }
+    for query in 0..<zerothOrder.queries { add(-1, loss, position: position, query: query) }
+  }
+
+  private func add(_ sign: Int32, _ loss: Int64, position: Int, query: Int) {
+    // The bound keeps every sum in 32 bits, whatever its order.
+    let sharing = zerothOrder.isPerSample(group) ? 1 : Int64(batch)
+    let bounded = min(loss, (1 << 30 - 1) / sharing)
+    differences[index(position, query)] &+= sign &* Int32(truncatingIfNeeded: bounded)
+  }
+
+  /// Makes D of the measured sums: of the samples of a micro-batch, or with shared directions of the step.
+  func finish(first: Int, samples: Int) {
+    let isPerSample = zerothOrder.isPerSample(group)
+    guard isPerSample || first + samples == batch else { return }
+    let queries = zerothOrder.queries
+    for entry in isPerSample ? first * queries..<(first + samples) * queries : 0..<queries {
+      var difference = differences[entry]
+      if zerothOrder.difference == .forward { difference &*= 2 }
+      if zerothOrder.usesSign { difference = difference.signum() << 12 }
+      differences[entry] = difference
+    }
+  }
+
+  // MARK: Tensors
+
+  /// Forms the gradient of the perturbed tensor for a micro-batch, and carries it back to the weights
+  /// of the group's node (SPEC 8.16).
+  ///
+  /// - Parameter backward: the micro-batch's backward pass, which is over.
+  func trainNode(_ backward: Backward, first: Int) {
+    guard group.isOfTensor else { return }
+    let network = session.network
+    let tensor = network.perturbedTensor(group)
+    let sigma = perturbation.tensorSigma(tensor)
+    let estimate = ZerothOrderEstimate(
+      zerothOrder, group, batch: batch, dimension: network.dimension(group))
+    let isAccumulators = network.node(tensor - 1).hasAccumulators
+    let scale = estimate.scale(
+      unit: isAccumulators ? session.logitScale : session.table.scale(tensor), sigma: sigma)
+    let quantization = network.quantization(ofTensor: tensor)
+    let (least, most) = (quantization.low + sigma, quantization.high - sigma)
+    let accumulators = session.arena.view(
+      session.table.offset(0, .signedSums), 128, of: Int32.self)
+    backward.run(from: tensor, to: group.node, scale: scale, accumulators: accumulators) {
+      sample, start, part in
+      var sum = SignedSum(first: start, count: part.count)
+      for query in 0..<zerothOrder.queries {
+        sum.add(
+          differences[index(first + sample, query)],
+          perturbation.stream(tensor - 1, .tensor, position: first + sample, query: query))
+      }
+      for element in 0..<part.count { part[element] = sum[element] }
+      guard !isAccumulators else { return }
+      let values = session.activation(tensor, sample: sample)
+      for element in 0..<part.count {
+        let value = Int32(values[start + element])
+        if value < least || value > most { part[element] = 0 }
+      }
+    }
+  }
+}
+
+extension ZerothOrderStep {
+  /// What the step's differences change, where they change parameters directly.
+  func update(_ rates: Backward.Rates) -> ZerothOrderUpdate {
+    ZerothOrderUpdate(
+      perturbation: perturbation, recipe: recipe, rates: rates, batch: batch,
+      differences: differences)
+  }
+
+  /// For the journal.
+  var record: ZerothOrderRecord {
+    ZerothOrderRecord(
+      step: perturbation.step,
+      group: UInt16(truncatingIfNeeded: zerothOrder.groupIndex(step: perturbation.step)),
+      samples: UInt32(truncatingIfNeeded: batch), differences: differences)
+  }
+}
+
+/// The differences of one step; the record of the journal (Formats/journal.md, differences).
+public struct ZerothOrderRecord {
+  public let step: UInt32
+  public let group: UInt16
+  /// B_t.
+  public let samples: UInt32
+  /// D; good until the next step.
+  public let differences: View<Int32>
+
+  public init(step: UInt32, group: UInt16, samples: UInt32, differences: View<Int32>) {
+    self.step = step
+    self.group = group
+    self.samples = samples
+    self.differences = differences
+  }
+}
+
+/// How a sum of D·u becomes a gradient in real units (SPEC 8.15).
+struct ZerothOrderEstimate {
+  /// φ = Q_eff / (Q_eff + d − 1): what of an estimate over Q_eff directions of d dimensions is signal.
+  let shrink: Scale
+  /// Q·B_t.
+  private let evaluations: Int
+
+  init(_ zerothOrder: ZerothOrderRecipe, _ group: CoordinateGroup, batch: Int, dimension: Int) {
+    evaluations = zerothOrder.queries * batch
+    let directions = zerothOrder.isPerSample(group) ? evaluations : zerothOrder.queries
+    shrink =
+      Scale(UInt64(truncatingIfNeeded: directions))
+      / Scale(UInt64(truncatingIfNeeded: directions + dimension - 1))
+  }
+
+  /// The Scale of Σ D·u for numbers of real unit `unit` that were moved by `sigma` units.
+  func scale(unit: Scale, sigma: Int32) -> Scale {
+    let moved = unit * Scale(UInt64(truncatingIfNeeded: Int(sigma) * evaluations))
+    return (shrink / moved).multiplied(byPowerOfTwo: -17)
+  }
+}

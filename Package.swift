@@ -85,7 +85,7 @@ let package = Package(
     .target(
       name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers", "CTally"], path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
       name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "CZlib"],
@@ -102,7 +102,8 @@ let package = Package(
       name: "FirmwareApplication", dependencies: runtime + ["FirmwareBoard"],
       path: "Tools/firmware/Application", swiftSettings: core),
     .executableTarget(
-      name: "FirmwareImages", dependencies: runtime + ["Importers", "TallyHost", "TallyTestSupport"],
+      name: "FirmwareImages",
+      dependencies: runtime + ["Importers", "TallyHost", "TallyTestSupport"],
       path: "Tools/firmware/Images", swiftSettings: host),
 
     // Tests/: one target per module, and the support they share.

@@ -53,6 +53,7 @@ public struct Run {
   }
 
   /// Takes a step and makes its records.
+  @inline(never)
   public mutating func takeStep(_ sink: inout some RecordSink) {
     let index = trainer.epoch
     var result = Trainer.StepResult()
@@ -71,13 +72,16 @@ public struct Run {
     epoch.samples += result.samples
     epoch.loss = saturatingSum(epoch.loss, result.loss)
     epoch.correct += result.correct
-    if trainer.rootIsDue {
-      var root = Payload()
-      root.append(result.step)
-      root.append(trainer.root)
-      sink.record(.root, root, rest: RawSpan())
-    }
+    if trainer.rootIsDue { recordRoot(result.step, &sink) }
     if trainer.endsEpoch { endEpoch(index, &sink) }
+  }
+
+  @inline(never)
+  private func recordRoot(_ step: UInt32, _ sink: inout some RecordSink) {
+    var root = Payload()
+    root.append(step)
+    root.append(trainer.root)
+    sink.record(.root, root, rest: RawSpan())
   }
 
   @inline(never)

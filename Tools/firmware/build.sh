@@ -30,7 +30,8 @@ find_target() {
   return 2
 }
 
-# build_modules: compiles the core and the application for $triple; sets modules to their folder.
+# build_modules [NAME]: compiles the core and a target of the package, the application unless named, for
+# $triple; sets modules to their folder.
 build_modules() {
   local options=()
   if [ "$triple" != - ]; then options=(--triple "$triple" "${embedded[@]}"); fi
@@ -38,7 +39,7 @@ build_modules() {
   local scratch=$work/$triple
   [ "$triple" != - ] || scratch=$work/host
   quietly swift build --package-path "$root" --scratch-path "$scratch" -c release \
-    --target FirmwareApplication "${options[@]}" || return
+    --target "${1:-FirmwareApplication}" "${options[@]}" || return
   modules=$scratch/release
 }
 
@@ -49,10 +50,11 @@ build_images() {
   "$root/.build/debug/FirmwareImages" "$here/runs.txt" "$work/images"
 }
 
-# objects: the object files of sources that still exist (a build folder keeps those of deleted ones).
+# objects [NAME]: the object files of the core and a target, the application unless named, of sources that
+# still exist (a build folder keeps those of deleted ones).
 objects() {
-  local folder source
-  for folder in "$modules"/{Bytes,CounterRandom,FixedPoint,Tensors,Kernels,Layers,ModelFormat,Training,Journals,Tally,FirmwareApplication}.build; do
+  local folder source last=${1:-FirmwareApplication}
+  for folder in "$modules"/{Bytes,CounterRandom,FixedPoint,Tensors,Kernels,Layers,ModelFormat,Training,Journals,"$last"}.build; do
     while read -r source; do echo "$folder/$(basename "$source").o"; done <"$folder/sources"
   done
   for source in "$root"/Sources/MicroKernels/*.c; do
@@ -60,41 +62,56 @@ objects() {
   done
 }
 
-# link_run RUN: links the target's program with a run's image; sets program.
-link_run() {
-  local run=$1 folder=$work/programs/$target object source
-  [ -f "$work/images/$run.bin" ] || { echo "no run $run; run.sh --list names them" >&2; return 2; }
-  mkdir -p "$folder"
-  program=$folder/$run
-  local sources=("$here/boards/$board.c" "$here/boards/image.c") flags=() compiled=()
+# compile FOLDER FLAG… -- SOURCE…: compiles C for $triple, and what $board needs; sets compiled.
+compile() {
+  local folder=$1 flags=() sources object source
+  shift
+  while [ "$1" != -- ]; do flags+=("$1"); shift; done
+  shift
+  sources=("$here/boards/$board.c" "$@")
   case $board in
     cortex-m) sources+=("$here"/boards/{start,memory,integers}.c) ;;
     virt) sources+=("$here"/boards/{start,memory}.c "$here/boards/virt.S") ;;
     wasm) sources+=("$here"/boards/{memory,wide}.c) ;;
   esac
-  [ "$triple" != riscv32-none-none-eabi ] || sources+=("$here/boards/integers.c")
   if [ "$triple" != - ]; then
-    flags=(--target="$triple" -ffreestanding -fno-builtin -ffunction-sections -fdata-sections)
+    flags+=(--target="$triple" -ffreestanding -fno-builtin -ffunction-sections -fdata-sections)
   fi
   case $triple in
-    riscv32*) flags+=(-march=rv32imac_zicsr -mabi=ilp32) ;;
+    riscv32*) flags+=(-march=rv32imac_zicsr -mabi=ilp32); sources+=("$here/boards/integers.c") ;;
     riscv64*) flags+=(-march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany) ;;
   esac
+  mkdir -p "$folder"
+  compiled=()
   for source in "${sources[@]}"; do
     object=$folder/$(basename "$source").o
-    [ "$(basename "$source")" != image.c ] || object=$program.image.o
-    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions -I "$here/Board" \
-      -DIMAGE="\"$work/images/$run.bin\"" -c "$source" -o "$object" || return
+    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions \
+      -I "$here/Board" -c "$source" -o "$object" || return
     compiled+=("$object")
   done
-  # shellcheck disable=SC2046
+}
+
+# link OBJECT…: links $program from these and what compile has made.
+link() {
   case $board in
-    host) "$tools/swiftc" $(objects) "${compiled[@]}" -o "$program" ;;
-    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 $(objects) "${compiled[@]}" \
+    host) "$tools/swiftc" "$@" "${compiled[@]}" -o "$program" ;;
+    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 "$@" "${compiled[@]}" \
       -o "$program" ;;
-    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" $(objects) \
-      "${compiled[@]}" -o "$program" ;;
+    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" \
+      "${compiled[@]}" "$@" -o "$program" ;;
   esac
+}
+
+# link_run RUN [FLAG…]: links the target's program with a run's image; sets program.
+link_run() {
+  local run=$1
+  shift
+  [ -f "$work/images/$run.bin" ] || { echo "no run $run; run.sh --list names them" >&2; return 2; }
+  program=$work/programs/$target/$run
+  compile "$work/programs/$target" -DIMAGE="\"$work/images/$run.bin\"" "$@" -- \
+    "$here/boards/image.c" || return
+  # shellcheck disable=SC2046
+  link $(objects)
 }
 
 # quietly COMMAND…: shows the output only if the command fails.

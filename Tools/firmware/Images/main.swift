@@ -2,7 +2,8 @@ import Foundation
 import Importers
 import Tally
 
-// Writes the flash image of every run in runs.txt: FirmwareImages RUNS.txt FOLDER
+// Writes the flash image of every run in runs.txt, and its model and recipe as files of their own:
+// FirmwareImages RUNS.txt FOLDER
 
 let arguments = CommandLine.arguments
 guard arguments.count == 3 else {
@@ -21,5 +22,10 @@ for line in table.split(separator: "\n") where !line.hasPrefix("#") {
     training: ruleSamples(of: builder, count: 48, from: 0),
     validation: ruleSamples(of: builder, count: 16, from: 48))
   let folder = URL(fileURLWithPath: arguments[2])
-  try Data(image.bytes).write(to: folder.appendingPathComponent("\(fields[0]).bin"))
+  func write(_ bytes: [UInt8], _ kind: String) throws {
+    try Data(bytes).write(to: folder.appendingPathComponent("\(fields[0]).\(kind)"))
+  }
+  try write(image.bytes, "bin")
+  try write(model, "tally")
+  try write(Array(fields[2].utf8), "json")
 }

@@ -34,6 +34,7 @@ let package = Package(
   products: [
     .library(name: "Tally", targets: ["Tally"]),
     .library(name: "TallyC", type: .static, targets: ["TallyC"]),
+    .library(name: "TallyHost", targets: ["TallyHost", "Importers"]),
     .executable(name: "tally", targets: ["TallyCommand"]),
   ],
   targets: [
@@ -85,10 +86,11 @@ let package = Package(
     .target(
       name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers", "CTally"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers", "CTally", "CZlib"],
+      path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "CZlib"],
+      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost"],
       path: "Tools/tally",
       exclude: ["Resources/README.md"],
       resources: [
@@ -138,3 +140,11 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// Tools/fuzz needs libFuzzer, which brings its own runtime: only built when it is asked for.
+if Context.environment["TALLY_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "TallyFuzz", dependencies: runtime + ["Importers", "TallyHost"],
+      path: "Tools/fuzz/Sources", swiftSettings: host))
+}

@@ -17,6 +17,9 @@ public struct Trainer {
   public let plannedSteps: UInt32
   /// The next step, t.
   public internal(set) var step: UInt32 = 0
+  /// Takes the micro-batches of a step last to first. Results do not depend on it (SPEC 11).
+  /// Zeroth-order recipes measure in order whatever this says.
+  public var reversesMicroBatches = false
   let key: RandomKey
 
   /// What one step did; the step record of the journal (Formats/journal.md).
@@ -101,12 +104,16 @@ public struct Trainer {
     }
     var digest = SHA256()
     digest.update(tag: "tally/batch/v1")
-    for query in 0..<microBatches {
+    for position in first..<first + count {
+      digest.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
+    }
+    for turn in 0..<microBatches {
+      let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
       runMicroBatch(
         order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
-        &result, &digest, onNode: onNode)
+        &result, onNode: onNode)
     }
     finishStep(rates, zerothOrder)
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
@@ -137,10 +144,9 @@ public struct Trainer {
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
-    _ result: inout StepResult, _ digest: inout SHA256,
-    onNode: (Backward, Int) -> Void
+    _ result: inout StepResult, onNode: (Backward, Int) -> Void
   ) {
-    load(order, positions, &digest)
+    load(order, positions)
     runForward(order, positions, zerothOrder, first: first)
     addLosses(order, positions, zerothOrder, first: first, &result)
     let backward = Backward(
@@ -150,12 +156,11 @@ public struct Trainer {
   }
 
   @inline(never)
-  private func load(_ order: SampleOrder, _ positions: Range<UInt32>, _ digest: inout SHA256) {
+  private func load(_ order: SampleOrder, _ positions: Range<UInt32>) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
       let sample = Int(truncatingIfNeeded: order[position])
       session.input.slice(slot * size, size).copy(from: samples.values(sample))
-      digest.update(samples.leaf(sample))
     }
   }
 
@@ -197,7 +202,8 @@ public struct Trainer {
     _ backward: Backward, _ zerothOrder: ZerothOrderStep?, first: Int,
     onNode: (Backward, Int) -> Void
   ) {
-    backward.run(lossScale: lossScale(batch: backward.batch), onNode: onNode)
+    backward.run(
+      lossScale: recipe.lossScale(session, batch: backward.batch), onNode: onNode)
     if let zerothOrder {
       zerothOrder.finish(first: first, samples: backward.samples)
       zerothOrder.trainNode(backward, first: first)
@@ -213,18 +219,6 @@ public struct Trainer {
     zerothOrder.measure(first: first, samples: positions.count) { slot in
       let sample = Int(truncatingIfNeeded: order[start &+ UInt32(truncatingIfNeeded: slot)])
       return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
-    }
-  }
-
-  /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
-  private func lossScale(batch: UInt32) -> Scale {
-    switch recipe.loss {
-    case .crossEntropy:
-      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
-    case .meanSquaredError:
-      MeanSquaredError.gradientScale(
-        logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
-        outputs: session.network.outputCount)
     }
   }
 

@@ -37,7 +37,7 @@ build_library() {
   (cd "$output" && "$tools/llvm-ar" rcs "$archive" "$(basename "$object")")
   cp "$root/Sources/CTally/tally.h" "$output/"
   echo "libtally-$name.a:"
-  python3 "$library/report.py" "$architecture" "$object"
+  python3 "$library/report.py" "$architecture" "$object" "$object.all"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

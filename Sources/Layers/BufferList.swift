@@ -219,6 +219,11 @@ struct BufferList {
       if training.groupCount > 0 {
         try add(row: 0, .differences, 4 * training.differenceCount)
         try add(row: 0, .signedSums, 4 * 256)
+        if training.adaptsSigma {
+          try add(
+            row: 0, .perturbationCounts,
+            SessionTable.perturbationByteCount * training.groupCount)
+        }
       }
     }
     try add(row: 0, .forwardWorkspace, byteCount, from: lossTime, to: lossTime)

@@ -9,6 +9,7 @@ struct Perturbation {
   let session: Session
   let zerothOrder: ZerothOrderRecipe
   let group: CoordinateGroup
+  let size: PerturbationSize
   let key: RandomKey
   let step: UInt32
 
@@ -28,22 +29,25 @@ struct Perturbation {
 
   // MARK: Sizes
 
+  /// σ of weights, in LSB.
+  var weightSigma: Int32 { size.scaled(zerothOrder.weightSigma) }
+
   /// σ of a node's biases, in bias LSB: as large in real units as the weights'.
   func biasSigma(_ node: Node) -> Int32 {
     let input = session.table.scale(node.firstInput)
-    let ratio = Scale(UInt64(zerothOrder.weightSigma)) / input
+    let ratio = Scale(UInt64(truncatingIfNeeded: weightSigma)) / input
     return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 20))
   }
 
   /// σ of the perturbed tensor, in its LSB.
   func tensorSigma(_ tensor: Int) -> Int32 {
-    guard network.node(tensor - 1).hasAccumulators else { return zerothOrder.nodeSigma }
-    let ratio = zerothOrder.logitSigma / session.logitScale
+    guard network.node(tensor - 1).hasAccumulators else { return size.scaled(zerothOrder.nodeSigma) }
+    let ratio = size.scaled(zerothOrder.logitSigma) / session.logitScale
     return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 24))
   }
 
   /// σ of gains in Q30.
-  var gainSigma: Int64 { zerothOrder.gainSigma.roundedToInteger(fractionBits: 30) }
+  var gainSigma: Int64 { size.scaled(zerothOrder.gainSigma).roundedToInteger(fractionBits: 30) }
 
   // MARK: Forward
 
@@ -135,7 +139,7 @@ struct Perturbation {
     let node = network.node(index)
     guard let shape = node.operation.weighted else { return }
     let isShared = !zerothOrder.isPerSample(group)
-    let sigma = sign * zerothOrder.weightSigma
+    let sigma = sign * weightSigma
     let biasStep = sign * biasSigma(node)
     let weights = session.weights(index, node)
     let buffer = session.arena.view(

@@ -39,6 +39,11 @@ extension Session {
     for index in 0..<network.nodeCount {
       if let largest = largestGradient(index) { hash.update(view: largest.slice(0, 2)) }
     }
+    for group in 0..<needs.groupCount {
+      if let counts = perturbationCounts(group: group) {
+        hash.update(littleEndian: UInt32(truncatingIfNeeded: counts[0]))
+      }
+    }
     return hash.finalize()
   }
 }

@@ -115,7 +115,10 @@ public struct Trainer {
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
     onEvent(.step(result))
-    if let zerothOrder { onEvent(.differences(zerothOrder.record)) }
+    if let zerothOrder {
+      onEvent(.differences(zerothOrder.record))
+      if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
+    }
     if recipe.tracksRanges {
       RangeTracker(session, recipe, planned: plannedSteps)
         .decide(after: step) { onEvent(.rangeChange($0)) }

@@ -63,7 +63,7 @@ struct ZerothOrderUpdate {
   private func forEachRun(
     _ index: Int, _ weights: View<Int8>, _ body: (_ sums: View<Int32>, _ first: Int) -> Void
   ) {
-    let most = 127 - zerothOrder.weightSigma
+    let most = 127 - perturbation.weightSigma
     var first = 0
     while first < weights.count {
       let count = min(128, weights.count - first)
@@ -92,7 +92,7 @@ struct ZerothOrderUpdate {
     guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let rate = rates.rate(isHead: isHead(index), .weights)
-    let sigma = zerothOrder.weightSigma
+    let sigma = perturbation.weightSigma
     var limits = Backward.StepLimits()
     if recipe.trustRatio != .zero || recipe.normClip != .zero {
       var squares = SquareSum()

@@ -10,6 +10,7 @@ public final class ReplayedRun {
   public let checkedRoots: Int
   /// The model file with the rebuilt parameters.
   public let modelBytes: [UInt8]
+  public let modelDigest: Digest
 
   /// - Parameter last: only the steps before this one.
   /// - Throws: TLY0903 if the journal is of another model, TLY0905 if its recipe cannot be replayed.
@@ -47,5 +48,6 @@ public final class ReplayedRun {
     steps = replay.run.step
     checkedRoots = replay.checkedRoots
     modelBytes = host.modelBytes()
+    modelDigest = host.session.modelDigest
   }
 }

@@ -53,7 +53,7 @@ struct RunCheck {
           "the model is not the one of the run, which began with \(inputs.modelDigest.hexadecimal)",
         offset: nil, code: 903)
     }
-    guard let data else { return RunCheck.withoutData(journal) }
+    guard let data else { return RunCheck.withoutData(journal, model) }
     return try again(journal, inputs, model, data, validation)
   }
 
@@ -66,13 +66,43 @@ struct RunCheck {
     return broken(fault)
   }
 
-  private static func withoutData(_ journal: LoadedJournal) -> Answer {
+  private static func withoutData(_ journal: LoadedJournal, _ model: LoadedModel) -> Answer {
     if let fault = journal.fault, fault.code != .torn { return broken(fault) }
+    if let answer = replayed(journal, model) { return answer }
     let state =
       journal.isFinished ? "the chain of \(journal.stepCount) steps is whole" : unfinished(journal)
     return .cannotCheck(
       step: nil, reason: "the data is not given; \(state)",
       help: "--data DATA does the run again")
+  }
+
+  /// What a journal that holds all of its run shows without data: whether its differences lead to its
+  /// roots and its model (SPEC 8.19). `nil` for other journals.
+  private static func replayed(_ journal: LoadedJournal, _ model: LoadedModel) -> Answer? {
+    let replay: ReplayedRun
+    do throws(InputError) {
+      replay = try ReplayedRun(model, journal)
+    } catch {
+      return nil
+    }
+    let roots = "\(replay.checkedRoots) state roots"
+    switch replay.verdict {
+    case .diverged(let step, let difference):
+      return .diverged(
+        step: step, reason: "\(difference.field.words), replayed without data",
+        offset: difference.offset, code: 904)
+    case .reproduced(let steps):
+      return .cannotCheck(
+        step: steps,
+        reason: "the data is not given; \(steps) steps replayed from their differences: "
+          + "\(roots) and the model are the same, the differences themselves are not checked",
+        help: "--data DATA does the run again")
+    case .unfinished(let steps, _):
+      return .cannotCheck(
+        step: steps,
+        reason: "\(unfinished(journal)); replayed from their differences: \(roots) are the same",
+        help: "--data DATA does the run again")
+    }
   }
 
   /// A record that nobody could have written here.

@@ -33,6 +33,7 @@ let package = Package(
   name: "tally",
   products: [
     .library(name: "Tally", targets: ["Tally"]),
+    .library(name: "TallyHost", targets: ["TallyHost", "Importers"]),
     .executable(name: "tally", targets: ["TallyCommand"]),
   ],
   targets: [
@@ -77,10 +78,10 @@ let package = Package(
     .target(
       name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers", "CZlib"], path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "CZlib"],
+      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost"],
       path: "Tools/tally",
       exclude: ["Resources/README.md"],
       resources: [
@@ -125,3 +126,11 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// Tools/fuzz needs libFuzzer, which brings its own runtime: only built when it is asked for.
+if Context.environment["TALLY_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "TallyFuzz", dependencies: runtime + ["Importers", "TallyHost"],
+      path: "Tools/fuzz/Sources", swiftSettings: host))
+}

@@ -160,7 +160,7 @@ public struct Trainer {
     let backward = Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
       samples: positions.count, rates: rates, batch: batch)
-    backward.run(lossScale: lossScale(batch: batch), onNode: onNode)
+    backward.run(lossScale: recipe.lossScale(session, batch: batch), onNode: onNode)
     if let zerothOrder {
       zerothOrder.finish(first: first, samples: positions.count)
       zerothOrder.trainNode(backward, first: first)
@@ -175,18 +175,6 @@ public struct Trainer {
     zerothOrder.measure(first: first, samples: positions.count) { slot in
       let sample = Int(truncatingIfNeeded: order[start &+ UInt32(truncatingIfNeeded: slot)])
       return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
-    }
-  }
-
-  /// Scale of the loss gradient for a step of `batch` samples (SPEC 7).
-  private func lossScale(batch: UInt32) -> Scale {
-    switch recipe.loss {
-    case .crossEntropy:
-      SoftmaxCrossEntropy.gradientScale(samples: Int(truncatingIfNeeded: batch))
-    case .meanSquaredError:
-      MeanSquaredError.gradientScale(
-        logitScale: session.logitScale, samples: Int(truncatingIfNeeded: batch),
-        outputs: session.network.outputCount)
     }
   }
 

@@ -1,7 +1,6 @@
 import Importers
+import TallyHost
 import Testing
-
-@testable import TallyCommand
 
 /// Streams written down from RFC 1951, byte by byte, and what zlib makes of them.
 @Suite("Inflate")

@@ -18,6 +18,21 @@ public struct EpochResult: Equatable, Sendable {
     self.init(index: epoch.index, training: epoch.training, validation: epoch.validation)
   }
 
+  /// An epoch record's (Formats/journal.md).
+  init(_ record: JournalReader.Record, in reader: JournalReader) {
+    func sums(samples: Int, loss: Int, correct: Int) -> Trainer.Evaluation {
+      var sums = Trainer.Evaluation()
+      sums.samples = reader.u32(record.payload + samples)
+      sums.loss = reader.i64(record.payload + loss)
+      sums.correct = reader.u32(record.payload + correct)
+      return sums
+    }
+    let validation = sums(samples: 20, loss: 24, correct: 32)
+    self.init(
+      index: reader.u32(record.payload), training: sums(samples: 4, loss: 8, correct: 16),
+      validation: validation.samples == 0 ? nil : validation)
+  }
+
   /// Counts and decimals; epochs from 1, as people count them.
   public var json: JSONOutput {
     var members: [(key: String, value: JSONOutput)] = [("epoch", JSONOutput(index + 1))]

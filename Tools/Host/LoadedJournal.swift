@@ -73,15 +73,7 @@ public final class LoadedJournal {
     case .kept: addKept(start, of: reader)
     case .differences: break
     case .root: rootCount += 1
-    case .epoch:
-      let validated = reader.u32(start + 20)
-      epochs.append(
-        EpochResult(
-          index: reader.u32(start),
-          training: evaluation(reader, samples: start + 4, loss: start + 8, correct: start + 16),
-          validation: validated == 0
-            ? nil
-            : evaluation(reader, samples: start + 20, loss: start + 24, correct: start + 32)))
+    case .epoch: epochs.append(EpochResult(record, in: reader))
     case .end: result = bytes.withRawSpan { Digest(reading: $0, at: start + 8) }
     case .note:
       notes.append(
@@ -98,15 +90,5 @@ public final class LoadedJournal {
       kept[node].touched += UInt64(reader.u32(first + 4))
       kept[node].active += UInt64(reader.u32(first + 8))
     }
-  }
-
-  private func evaluation(
-    _ reader: JournalReader, samples: Int, loss: Int, correct: Int
-  ) -> Trainer.Evaluation {
-    var evaluation = Trainer.Evaluation()
-    evaluation.samples = reader.u32(samples)
-    evaluation.loss = reader.i64(loss)
-    evaluation.correct = reader.u32(correct)
-    return evaluation
   }
 }

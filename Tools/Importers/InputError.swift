@@ -36,7 +36,12 @@ public struct InputError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// The code as printed: `TLY` and four digits.
-  public var codeName: String { tallyCodeName(code) }
+  public var codeName: String { InputError.name(ofCode: code) }
+
+  public static func name(ofCode code: Int) -> String {
+    let digits = String(code)
+    return "TLY" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+  }
 
   public var description: String {
     diagnosticText("error", code, message, place: place, note: note, help: help)
@@ -62,15 +67,10 @@ public struct InputWarning: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-func tallyCodeName(_ code: Int) -> String {
-  let digits = String(code)
-  return "TLY" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-}
-
 private func diagnosticText(
   _ severity: String, _ code: Int, _ message: String, place: String?, note: String?, help: String?
 ) -> String {
-  var text = "\(severity)[\(tallyCodeName(code))]: \(message)"
+  var text = "\(severity)[\(InputError.name(ofCode: code))]: \(message)"
   if let place { text += "\n  --> \(place)" }
   if let note { text += "\n  note: \(note)" }
   if let help { text += "\n  help: \(help)" }

@@ -11,7 +11,8 @@ enum Command {
   static let version = "0.1.0"
 
   static let verbs: [Verb] = [
-    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify,
+    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .report, .explain,
+    .completions,
   ]
 
   /// - Parameter arguments: without the program's name.
@@ -44,7 +45,7 @@ enum Command {
       return 0
     case "--help", "-h", "help":
       let topic = name == "help" ? arguments.dropFirst().first { !$0.hasPrefix("-") } : nil
-      let text = try topic.map { try find($0).help } ?? help
+      let text = try topic.map { try helpText($0) } ?? help
       console.expectJSON(false)
       console.print(text)
       return 0
@@ -61,9 +62,15 @@ enum Command {
     return try verb.run(list, console)
   }
 
+  /// Of a verb or a topic.
+  private static func helpText(_ name: String) throws(InputError) -> String {
+    if let topic = HelpTopic.all.first(where: { $0.name == name }) { return topic.text }
+    return try find(name).help
+  }
+
   private static func find(_ name: String) throws(InputError) -> Verb {
     if let verb = verbs.first(where: { $0.name == name }) { return verb }
-    let near = nearestNames(to: name, among: verbs.map(\.name))
+    let near = nearestNames(to: name, among: verbs.map(\.name) + HelpTopic.all.map(\.name))
     throw InputError(
       801, "there is no verb \u{2018}\(name)\u{2019}", place: "tally",
       help: near.isEmpty ? "tally --help" : "did you mean tally \(near[0])?", exit: 2)
@@ -77,6 +84,8 @@ enum Command {
 
     Verbs:
     \(Verb.columns(verbs.map { ($0.name, $0.summary) }))
+    Topics of tally help:
+    \(Verb.columns(HelpTopic.all.map { ($0.name, $0.summary) }))
     tally VERB --help says more. Options of all verbs: --json, -q, -v, --color, --help.
     Exit status: 0 done, 1 the check says no, 2 usage, 3 malformed file, 4 unsupported or
     cannot check, 5 input or output, 6 over budget, 101 internal, 130/143 interrupted.

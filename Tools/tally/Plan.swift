@@ -11,18 +11,38 @@ extension Verb {
       .value("--set", nil, "KEY=VALUE", isRepeatable: true, "put a value over the recipe's"),
       .flag("--train", nil, "plan for training by the default recipe"),
       .value("--samples", nil, "N", "samples in one pass of inference (default 1)"),
+      .flag("--compare", nil, "the memory of inference and of every update scheme, side by side"),
       .flag("--fast", nil, "the layout the command itself uses: faster, larger"),
       .value("--budget", nil, "SIZE", "exit with 6 if RAM is above: 256KiB, 1MiB, 65536"),
+      .value("--select", nil, "WAY", "choose what to train within the budget"),
+      .value("--data", "-d", "DATA", "what fisher, contribution and search look at or train on"),
+      .value("--validate", nil, "DATA", "what contribution and search count right answers on"),
+      .value("--output", "-o", "FILE", "the recipe with the chosen scheme"),
+      .flag("--force", nil, "replace the output"),
     ],
     details: """
       Flash is the model file, read in place. RAM is the arena: everything a session touches but
-      the data and the stack.
+      the data and the stack. The peak is what lives at the fullest time; no plan can do with less.
 
-      JSON: flashBytes, ramBytes, lowerBound, byPurpose, byLayer.
+      --select fisher looks at --samples N samples (default 256), once; --select contribution and
+      --select search train by the recipe, part by part, and count right answers; --select magnitude
+      and --select random are for comparison (SPEC 8.13).
+
+      JSON: flashBytes, ramBytes, lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare
+      schemes; with --select layers, macs, recipe.
       """
   ) { arguments, console in
     let budget = try arguments["--budget"].map(bytes)
     let model = try Inputs.model(arguments.positionals[0])
+    if let way = arguments["--select"] {
+      guard let budget else { throw arguments.usage("--select needs a --budget") }
+      return try PlanSelection(arguments, console, model, byteCount: budget).run(way)
+    }
+    if arguments.has("--compare") {
+      let document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
+      try PlanComparison(model, document, isCompact: !arguments.has("--fast")).report(console)
+      return 0
+    }
     let wantsTraining =
       arguments.has("--recipe") || arguments.has("--set") || arguments.has("--train")
     var request = SessionRequest(
@@ -54,11 +74,22 @@ extension Verb {
   ) {
     let purposes = memory.byPurpose
     let layers = memory.byLayer
+    let peak = memory.peak
     var members: [(key: String, value: JSONOutput)] = [
       ("flashBytes", JSONOutput(model.byteCount)), ("ramBytes", JSONOutput(memory.byteCount)),
-      ("lowerBound", JSONOutput(memory.lowerBound)), ("samples", JSONOutput(request.samples)),
+      ("lowerBound", JSONOutput(memory.lowerBound)),
+      ("firstFitBytes", JSONOutput(memory.firstFitByteCount)),
+      ("samples", JSONOutput(request.samples)),
       ("isTraining", .bool(request.training != nil)),
       ("byPurpose", .object(purposes.map { (key: $0.name, value: JSONOutput($0.byteCount)) })),
+      (
+        "peak",
+        [
+          "time": JSONOutput(peak.time),
+          "byPurpose": .object(
+            peak.byPurpose.map { (key: $0.name, value: JSONOutput($0.byteCount)) }),
+        ]
+      ),
       (
         "byLayer",
         .array(
@@ -89,6 +120,15 @@ extension Verb {
       ])
     }
     console.print(table.text)
+    console.print()
+    console.print(
+      "peak   time \(peak.time): "
+        + peak.byPurpose.map { "\($0.name) \(DecimalText.grouped($0.byteCount))" }
+        .joined(separator: ", "))
+    console.print(
+      "plan   \(DecimalText.grouped(memory.byteCount)) bytes; at least "
+        + "\(DecimalText.grouped(memory.lowerBound)); first fit in order of use "
+        + DecimalText.grouped(memory.firstFitByteCount))
     if memory.byteCount > memory.lowerBound {
       console.note(
         "\(memory.byteCount - memory.lowerBound) bytes lie between buffers; "

@@ -1,3 +1,4 @@
+import Foundation
 import Importers
 import Tally
 import TallyHost
@@ -16,6 +17,8 @@ extension Verb {
       .value("--output", "-o", "FILE", "the trained model"),
       .value("--journal", nil, "FILE", "the run's journal"),
       .value("--validate", nil, "DATA", "samples to evaluate after every epoch"),
+      .value("--log", nil, "FILE", "steps and epochs as JSON lines, while the run goes"),
+      .value("--tensorboard", nil, "FOLDER", "the same as an event file for TensorBoard"),
       .flag("--resume", nil, "go on where the journal ends; same bytes as a run in one piece"),
       .flag("--force", nil, "replace existing outputs"),
       .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
@@ -73,8 +76,9 @@ private struct TrainCommand {
     let run = try TrainingRun(
       model, recipe: fields.bytes, samples: samples, validation: validation)
     if let old { try TrainCommand.check(old, journalPath, model, fields, samples, validation) }
+    let live = try liveLog(run, model, samples, resuming: old)
     let file = try JournalFile(journalPath, keeping: old?.goodByteCount ?? 0)
-    var loop = TrainingLoop(run, file, resuming: old, console)
+    var loop = TrainingLoop(run, file, resuming: old, live: live, console)
     let signal = try loop.finish()
     if signal == 0 { try output.write(run.modelBytes) }
     report(loop, run, fields, samples, signal)
@@ -85,6 +89,21 @@ private struct TrainCommand {
 
   private func outputFile(_ path: String, _ data: String) throws(InputError) -> OutputFile {
     try OutputFile(path, force: arguments.has("--force"), inputs: try inputs(data))
+  }
+
+  private func liveLog(
+    _ run: TrainingRun, _ model: LoadedModel, _ samples: PreparedSamples,
+    resuming journal: LoadedJournal?
+  ) throws(InputError) -> LiveLog? {
+    guard arguments.has("--log") || arguments.has("--tensorboard") else { return nil }
+    let name = (try arguments.require("--journal") as NSString).lastPathComponent
+    var live = try LiveLog(
+      log: arguments["--log"], tensorboard: arguments["--tensorboard"],
+      name: (name as NSString).deletingPathExtension,
+      force: arguments.has("--force") || journal != nil,
+      inputs: try inputs(arguments.require("--data")))
+    live.begin(run, model, samples, resuming: journal)
+    return live
   }
 
   private func inputs(_ data: String) throws(InputError) -> [String] {

@@ -9,12 +9,17 @@ struct TrainingLoop {
   private let console: Console
   private var sink: ResumingSink<JournalFileSink>
   private(set) var epochs: [EpochResult] = []
+  private var live: LiveLog?
 
-  /// - Parameter journal: what there is already of this run's journal.
+  /// - Parameters:
+  ///   - journal: what there is already of this run's journal.
+  ///   - live: what else is written while the run goes.
   init(
-    _ run: TrainingRun, _ file: JournalFile, resuming journal: LoadedJournal?, _ console: Console
+    _ run: TrainingRun, _ file: JournalFile, resuming journal: LoadedJournal?, live: LiveLog?,
+    _ console: Console
   ) {
     self.run = run
+    self.live = live
     self.file = file
     self.console = console
     if let journal {
@@ -48,6 +53,7 @@ struct TrainingLoop {
       run.takeStep(&sink)
       file.flushIfDue()
       progress.update(run.run)
+      live?.update(run.run)
       if let epoch = run.run.lastEpoch, epoch.index != before {
         epochs.append(EpochResult(epoch))
         progress.clear()
@@ -63,6 +69,9 @@ struct TrainingLoop {
         note: "the journal was changed, or another version of the arithmetic wrote it", exit: 1)
     }
     try file.finish()
+    let head = self.head
+    live?.end(
+      model: run.run.trainer.session.modelDigest, journal: head, steps: run.run.trainer.step)
     return 0
   }
 

@@ -33,7 +33,7 @@ extension Verb {
       ("verdict", .string(answer.word)), ("step", answer.step.map { JSONOutput($0) } ?? .null),
       ("reason", .string(answer.reason)),
     ]
-    if let code = answer.code { members.append(("code", .string("TLY0\(code)"))) }
+    if let code = answer.code { members.append(("code", .string(InputError.name(ofCode: code)))) }
     if let head = check.head { members.append(("journalHead", .string(head.hexadecimal))) }
     switch answer {
     case .reproduced:

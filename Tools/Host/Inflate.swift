@@ -1,12 +1,16 @@
 import CZlib
-import Importers
+public import Importers
 
-/// Raw deflate through the system's zlib: the `Inflater` that the command hands to the readers.
+/// Raw deflate through the system's zlib: the `Inflater` that hosts hand to the readers.
 ///
 /// Framing, checksums and limits of gzip and zip are the readers' (`Gzip`, `ZipArchive`); here the
 /// stream must end exactly where its input ends and fill exactly the expected bytes.
-enum Inflate {
-  static func raw(_ input: ArraySlice<UInt8>, _ expected: Int) throws(InflateFailure) -> [UInt8] {
+public enum Inflate {
+  /// - Parameter expected: bytes that the stream must give.
+  /// - Throws: what is wrong with the stream.
+  public static func raw(_ input: ArraySlice<UInt8>, _ expected: Int) throws(InflateFailure)
+    -> [UInt8]
+  {
     var outcome = Outcome.corrupt
     let output = [UInt8](unsafeUninitializedCapacity: expected) { buffer, filled in
       outcome = input.withUnsafeBufferPointer { run($0, into: buffer) }

@@ -1,0 +1,202 @@
+import Foundation
+import Importers
+import Tally
+import TallyTestSupport
+import Testing
+
+@testable import TallyCommand
+@testable import TallyHost
+
+@Suite("tally report") struct ReportTests {
+  private func trained(_ more: [String] = []) throws -> Sandbox {
+    let box = try Sandbox()
+    let outcome = box.train("out.tally", "run.tlj", ["--validate", "v.npz"] + more)
+    #expect(outcome.status == 0, "\(outcome.error)")
+    return box
+  }
+
+  private func text(_ box: Sandbox, _ name: String) throws -> String {
+    String(decoding: try box.bytes(name), as: UTF8.self)
+  }
+
+  @Test("the page is one file that shows the journal's figures")
+  func page() throws {
+    let box = try trained()
+    let outcome = box.run([
+      "report", "run.tlj", "-o", box.path("report.html"), "--model", "m.tally", "--result",
+      "out.tally", "--data", "v.npz", "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.json["state"] as? String == "finished")
+    let page = try text(box, "report.html")
+    let journal = try LoadedJournal(box.bytes("run.tlj"))
+    #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</body></html>\n"))
+    for digest in [journal.chain.head, try #require(journal.result)] {
+      #expect(page.contains(digest.hexadecimal))
+    }
+    for epoch in journal.epochs {
+      let percent = DecimalText.percent(epoch.training.correct, of: epoch.training.samples)
+      #expect(page.contains("<td>\(percent)</td>"), "\(percent)")
+    }
+    // Self-contained: no script, nothing fetched.
+    for word in ["<script", "http:", "https:", "url(", "<link", "<img"] {
+      #expect(!page.contains(word), "\(word)")
+    }
+    // Tags that open, close.
+    for tag in ["section", "figure", "svg", "table", "tbody", "tr", "div", "body", "html"] {
+      let opened =
+        page.components(separatedBy: "<\(tag)>").count
+        + page.components(separatedBy: "<\(tag) ").count
+      #expect(opened - 1 == page.components(separatedBy: "</\(tag)>").count, "\(tag)")
+    }
+    // Each sample of the confusion matrix is counted once.
+    #expect(page.contains("Answers on"))
+    let memory = try PlannedMemory(
+      LoadedModel(box.bytes("m.tally")),
+      SessionRequest(
+        samples: 2, isCompact: true,
+        training: RecipeMemory(
+          recipeBytes(journal), LoadedModel(box.bytes("m.tally"))
+        ).recipe.needs))
+    #expect(page.contains(DecimalText.grouped(memory.byteCount)))
+  }
+
+  private func recipeBytes(_ journal: LoadedJournal) -> [UInt8] {
+    guard let recipe = journal.inputs?.recipe else { return [] }
+    return (0..<recipe.count).map { recipe[$0] }
+  }
+
+  @Test("names from outside are escaped")
+  func escaping() {
+    #expect(
+      HTMLText.escaped("<a href=\"x\">&</a>") == "&lt;a href=&quot;x&quot;&gt;&amp;&lt;/a&gt;")
+    let table = HTMLText.table(["<b>"], [["<i>"]])
+    #expect(table.contains("&lt;b&gt;") && table.contains("&lt;i&gt;") && !table.contains("<i>"))
+  }
+
+  @Test("a torn journal is shown as far as it is good; a broken one too")
+  func unfinished() throws {
+    let box = try trained()
+    let bytes = try box.bytes("run.tlj")
+    try box.write(Array(bytes.prefix(bytes.count * 2 / 3)), "torn.tlj")
+    #expect(box.run("report", "torn.tlj", "-o", box.path("torn.html")).status == 0)
+    #expect(try text(box, "torn.html").contains("unfinished: "))
+    let missing = box.run("report", "run.tlj")
+    #expect(missing.status == 2 && missing.error.contains("TLY0805"))
+    let other = box.run(
+      "report", "run.tlj", "-o", box.path("x.html"), "--model", "out.tally")
+    #expect(other.status == 2 && other.error.contains("TLY0903"))
+    #expect(!box.exists("x.html"))
+  }
+
+  @Test("the log is the same live, after a resume, and from the journal")
+  func log() throws {
+    let box = try trained(["--log", "live.json"])
+    #expect(box.run("report", "run.tlj", "--log", "later.json").status == 0)
+    let live = try text(box, "live.json")
+    #expect(try text(box, "later.json") == live)
+    let lines = live.split(separator: "\n").map { line in
+      (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any] ?? [:]
+    }
+    #expect(
+      lines.map { $0["event"] as? String } == ["start"] + Array(repeating: "step", count: 5)
+        + ["epoch"] + Array(repeating: "step", count: 5) + ["epoch", "result"])
+    #expect(
+      lines.filter { $0["event"] as? String == "step" }.map { $0["step"] as? Int }
+        == (0..<10).map { $0 })
+    let journal = try LoadedJournal(box.bytes("run.tlj"))
+    #expect(lines.last?["model"] as? String == journal.result?.hexadecimal)
+
+    #expect(
+      box.train("b.tally", "b.tlj", ["--validate", "v.npz", "--log", "b.json"], stopAfter: 6)
+        .status == 130)
+    #expect(
+      box.train("b.tally", "b.tlj", ["--validate", "v.npz", "--log", "b.json", "--resume"]).status
+        == 0)
+    #expect(try text(box, "b.json") == live)
+  }
+
+  @Test("TensorBoard's records: lengths, checks and values")
+  func events() throws {
+    let box = try trained()
+    let folder = box.path("board")
+    #expect(box.run("report", "run.tlj", "--tensorboard", folder).status == 0)
+    let name = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: folder).first)
+    #expect(name.contains("tfevents"))
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)")))
+    var offset = 0
+    var values: [String: [Float]] = [:]
+    var count = 0
+    while offset < bytes.count {
+      let length = Int(little(bytes, offset, 8))
+      #expect(little(bytes, offset + 8, 4) == UInt64(masked(bytes[offset..<offset + 8])))
+      let event = Array(bytes[offset + 12..<offset + 12 + length])
+      #expect(little(bytes, offset + 12 + length, 4) == UInt64(masked(event[...])))
+      offset += 16 + length
+      count += 1
+      if let (tag, value) = scalar(event) { values[tag, default: []].append(value) }
+    }
+    #expect(offset == bytes.count)
+    let history = RunHistory(try LoadedJournal(box.bytes("run.tlj")))
+    #expect(history.steps.count == 10)
+    #expect(
+      values["loss"] == history.steps.map { Float($0.loss) / 65536 / Float($0.samples) })
+    #expect(values["epoch/validation accuracy"]?.count == 2)
+    #expect(count == 1 + 4 * 10 + 4 * 2)
+  }
+
+  /// A CRC by its definition, bit by bit, masked as TensorBoard has it.
+  private func masked(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    var crc: UInt32 = ~0
+    for byte in bytes {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0x82F6_3B78 : crc >> 1 }
+    }
+    crc = ~crc
+    return (crc >> 15 | crc << 17) &+ 0xA282_EAD8
+  }
+
+  private func little(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> UInt64 {
+    (0..<count).reduce(0) { $0 | UInt64(bytes[offset + $1]) << UInt64(8 * $1) }
+  }
+
+  /// The tag and value of an event with a summary: field 5, in it field 1, in it fields 1 and 2.
+  private func scalar(_ event: [UInt8]) -> (String, Float)? {
+    guard let start = event.firstIndex(of: 0x2A), start >= 9 else { return nil }
+    let value = Array(event[(start + 4)...])
+    guard value.count > 2, value[0] == 0x0A else { return nil }
+    let length = Int(value[1])
+    let tag = String(decoding: value[2..<2 + length], as: UTF8.self)
+    guard value[2 + length] == 0x15 else { return nil }
+    return (tag, Float(bitPattern: UInt32(little(value, 3 + length, 4))))
+  }
+}
+
+@Suite("Line charts") struct LineChartTests {
+  @Test("ticks are round, ascending, and enclose the range")
+  func ticks() {
+    let seed = SeededGenerator.freshSeed()
+    var random = SeededGenerator(seed: seed, number: 0)
+    for _ in 0..<200 {
+      let low = -random.below(100_000)
+      let high = low + 1 + random.below(1_000_000)
+      let ticks = LineChart.ticks(low, high)
+      #expect(ticks.count >= 2 && ticks.count <= 7, "seed \(seed), \(low)...\(high): \(ticks)")
+      #expect(
+        ticks[0] <= low && ticks[ticks.count - 1] >= high,
+        "seed \(seed), \(low)...\(high): \(ticks)")
+      let steps = Set(zip(ticks, ticks.dropFirst()).map { $1 - $0 })
+      #expect(steps.count == 1, "\(ticks)")
+    }
+  }
+
+  @Test("many points are averaged, few are kept")
+  func thinning() {
+    let few = (0..<10).map { (x: $0, y: $0 * $0) }
+    #expect(LineChart.thinned(few).map(\.y) == few.map(\.y))
+    let many = (0..<4000).map { (x: $0, y: $0 % 10) }
+    let thin = LineChart.thinned(many)
+    #expect(thin.count == 400 && thin.allSatisfy { $0.y == 4 })
+  }
+}

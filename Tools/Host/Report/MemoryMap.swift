@@ -1,0 +1,54 @@
+import Tally
+
+/// The arena over the time of a step: one rectangle for each buffer, where it lies and while it lives.
+struct MemoryMap {
+  let memory: PlannedMemory
+
+  private static let width = 640.0
+  private static let height = 320.0
+  private static let left = 56.0
+
+  var svg: String {
+    let total = max(1, memory.byteCount)
+    let times = memory.buffers.filter { !$0.isPersistent }.map(\.end)
+    let lastTime = (times.max() ?? 0) + 1
+    func x(_ time: Int) -> Double {
+      MemoryMap.left + (MemoryMap.width - MemoryMap.left - 8) * Double(time) / Double(lastTime)
+    }
+    func y(_ offset: Int) -> Double {
+      8 + (MemoryMap.height - 34) * (1 - Double(offset) / Double(total))
+    }
+    var text =
+      "<figure><svg viewBox=\"0 0 \(Int(MemoryMap.width)) \(Int(MemoryMap.height))\" role=\"img\" "
+      + "aria-label=\"memory map\">\n"
+    let purposes = self.purposes
+    for buffer in memory.buffers {
+      let start = buffer.isPersistent ? 0 : buffer.start
+      let end = buffer.isPersistent ? lastTime : buffer.end + 1
+      let top = y(buffer.offset + buffer.byteCount)
+      let series = (purposes.firstIndex(of: buffer.purpose) ?? 5) % 6
+      text +=
+        "<rect class=\"block c\(series)\" x=\"\(HTMLText.coordinate(x(start)))\" "
+        + "y=\"\(HTMLText.coordinate(top))\" width=\"\(HTMLText.coordinate(x(end) - x(start)))\" "
+        + "height=\"\(HTMLText.coordinate(max(0.3, y(buffer.offset) - top)))\"><title>"
+        + "\(HTMLText.escaped(buffer.purpose)), \(HTMLText.escaped(buffer.layer)): "
+        + "\(DecimalText.grouped(buffer.byteCount)) bytes at \(buffer.offset)</title></rect>\n"
+    }
+    text +=
+      "<text class=\"tick end\" x=\"50\" y=\"14\">\(HTMLText.escaped(DecimalText.bytes(total)))"
+      + "</text><text class=\"tick end\" x=\"50\" y=\"294\">0</text>"
+      + "<text class=\"tick\" x=\"56\" y=\"312\">forward</text>"
+      + "<text class=\"tick end\" x=\"632\" y=\"312\">backward and update</text>\n"
+    let keys = purposes.enumerated().map { index, name in
+      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"
+    }
+    return text + "</svg>\n<figcaption>memory over a step · \(keys.joined(separator: " "))"
+      + "</figcaption></figure>\n"
+  }
+
+  /// Largest first, the five that matter; the rest share the sixth color.
+  private var purposes: [String] {
+    let sorted = memory.byPurpose.sorted { ($1.byteCount, $0.name) < ($0.byteCount, $1.name) }
+    return sorted.prefix(5).map(\.name) + (sorted.count > 5 ? ["other"] : [])
+  }
+}

@@ -1,0 +1,336 @@
+"""Sparse back-propagation: what it costs and what it reaches, through the command.
+
+    python3 Tools/bench/sparse.py --tally .build/release/tally [--seeds 3] [NAME …]
+
+Names: scratch, cnn, finetune, time, resnet8, select. Each prints a Markdown table and writes its rows
+into sparse.json beside this file, with the settings and the models' digests. Settings are chosen on
+a split of the training images (CHOICES in the code says from which); the test set is read once per
+run, after the last epoch.
+
+Multiply-accumulates are counted as SPEC 8.12 keeps gradients: a kept channel of a sample costs
+positions x fan-in for dW and as much again for dX, none for the first layer's dX; bias gradients,
+ranking and pooling are not counted. The counts are the journals' kept records.
+"""
+
+import argparse
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+import shifts
+from accuracy import INPUT, CommandFailed, Tally, convert_mnist7, idx_pair
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "sparse.json"
+
+
+# ---------------------------------------------------------------------------- journals
+
+
+def kept_counts(journal: Path) -> list:
+    """Per sparse node (sum of k, of min(k, c), of c) over all steps; and the number of samples."""
+    data, offset = journal.read_bytes(), 16
+    sums, samples = [], 0
+    while offset < len(data):
+        (header,) = struct.unpack_from("<I", data, offset)
+        kind, size = header & 255, header >> 8
+        body = offset + 4
+        if kind == 2:
+            samples += struct.unpack_from("<I", data, body + 4)[0]
+        if kind == 8:
+            (count,) = struct.unpack_from("<I", data, body + 4)
+            words = struct.unpack_from(f"<{3 * count}I", data, body + 8)
+            sums = sums or [0] * (3 * count)
+            sums = [a + b for a, b in zip(sums, words)]
+        offset = body + size + (8 if kind < 128 else 0)
+    return [tuple(sums[i : i + 3]) for i in range(0, len(sums), 3)], samples
+
+
+@dataclass
+class Layer:
+    """A weighted layer as the MAC count sees it."""
+
+    channels: int
+    fan_in: int
+    positions: int = 1
+
+    @property
+    def per_channel(self) -> int:
+        return self.fan_in * self.positions
+
+
+def backward_macs(layers: list, channels: list) -> float:
+    """dW and dX for the mean number of channels that each layer keeps per sample."""
+    return sum(
+        kept * layer.per_channel * (1 if first else 2)
+        for first, (layer, kept) in zip([True] + [False] * len(layers), zip(layers, channels))
+    )
+
+
+def dense_macs(layers: list) -> float:
+    return backward_macs(layers, [layer.channels for layer in layers])
+
+
+# ---------------------------------------------------------------------------- runs
+
+
+@dataclass
+class Bench:
+    """The command, a folder for files, and the seeds."""
+
+    tally: Tally
+    seeds: tuple
+    results: dict = field(default_factory=dict)
+
+    def train(self, model, data, recipe: dict, seed: int, compact: bool = False):
+        """Trains; gives the trained model, the journal and the seconds it took."""
+        folder = self.tally.folder
+        path = folder / "recipe.json"
+        path.write_text(json.dumps({**recipe, "seed": seed}))
+        trained, journal = folder / "trained.tally", folder / "run.tlj"
+        for old in (trained, journal):
+            old.unlink(missing_ok=True)
+        start = time.monotonic()
+        self.tally.run(
+            "train", model, "--data", data, "--recipe", path, "-o", trained, "--journal", journal
+        )
+        return trained, journal, time.monotonic() - start
+
+    def run(self, model, data, test, recipe: dict, seed: int) -> dict:
+        trained, journal, seconds = self.train(model, data, recipe, seed)
+        accuracy, digest = self.tally.evaluate(trained, test)
+        counts, samples = kept_counts(journal)
+        return {
+            "seed": seed, "accuracy": round(accuracy, 4), "modelDigest": digest,
+            "kept": [[round(v / samples, 6) for v in c] for c in counts],
+            "seconds": round(seconds, 1),
+        }  # fmt: skip
+
+    def runs(self, model_of, data, test, recipe: dict) -> list:
+        return [self.run(model_of(seed), data, test, recipe, seed) for seed in self.seeds]
+
+
+def mean(values) -> float:
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def mean_accuracy(runs: list) -> float:
+    return round(mean(run["accuracy"] for run in runs), 2)
+
+
+def mean_kept(runs: list, which: int) -> list:
+    """Mean per node of the counts: 0 selected, 1 selected and not zero, 2 not zero."""
+    return [mean(run["kept"][node][which] for run in runs) for node in range(len(runs[0]["kept"]))]
+
+
+def table(header: list, rows: list) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def tiny_prop(minimum, maximum="1", zeta="1", **more) -> dict:
+    fields = {"kind": "tinyprop", "minimum": minimum, "maximum": maximum, "zeta": zeta}
+    return {**fields, **more}
+
+
+def top_k(ratio: float) -> dict:
+    return {"kind": "topk", "ratio": f"{ratio:.5f}"}
+
+
+# ---------------------------------------------------------------------------- from scratch
+
+MLPS = {
+    "784-128-10": (HERE / "accuracy/fashion-mlp.network.json", [Layer(128, 784), Layer(10, 128)]),
+    "784-100-50-10": (
+        HERE / "sparse/mlp2.network.json",
+        [Layer(100, 784), Layer(50, 100), Layer(10, 50)],
+    ),
+}
+SCRATCH = {
+    "epochs": 6, "batch": 32, "learningRate": "0.1", "schedule": {"kind": "cosine"},
+    "trustRatio": "0", "normClip": "0",
+}  # fmt: skip
+# S_min by data set: the largest saving at most half a point below dense on the last 10,000
+# training images (seed 0): `sparse.py choices`.
+MINIMUM = {"mnist": "0.1", "fashion-mnist": "0.15"}
+
+
+def initialised(bench: Bench, network: Path):
+    def model(seed: int) -> Path:
+        path = bench.tally.folder / f"init-{seed}.tally"
+        bench.tally.run("init", network, "-o", path, "--seed", seed, *INPUT)
+        return path
+
+    return model
+
+
+def equal_top_k(layers: list, target: float) -> float:
+    """The ratio at which a fixed top-k (two at least at the head) costs `target` MACs."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        ratio = (low + high) / 2
+        kept = [max(1, int(layer.channels * ratio + 0.5)) for layer in layers]
+        kept[-1] = max(2, kept[-1])
+        low, high = (ratio, high) if backward_macs(layers, kept) < target else (low, ratio)
+    return high
+
+
+def choices(bench: Bench) -> str:
+    """S_min on the last 10,000 training images, 784-128-10, seed 0."""
+    rows = []
+    network, layers = MLPS["784-128-10"]
+    for folder in ("mnist", "fashion-mnist"):
+        base = idx_pair(folder, "train")
+        for minimum in (None, "0.05", "0.1", "0.15", "0.2"):
+            recipe = SCRATCH | ({"sparseGradients": tiny_prop(minimum)} if minimum else {})
+            model = initialised(bench, network)(0)
+            run = bench.run(model, f"{base}[0..<50000]", f"{base}[50000..<60000]", recipe, 0)
+            saved = 1.0
+            if minimum:
+                saved = dense_macs(layers) / backward_macs(layers, [k[0] for k in run["kept"]])
+            rows.append([folder, minimum or "dense", f"{run['accuracy']:.2f}", f"{saved:.2f}"])
+            print(rows[-1], file=sys.stderr)
+    bench.results["choices"] = rows
+    return table(["data", "S_min", "validation", "MACs saved"], rows)
+
+
+def scratch(bench: Bench) -> str:
+    rows, results = [], []
+    for folder in ("mnist", "fashion-mnist"):
+        for name, (network, layers) in MLPS.items():
+            model, dense = initialised(bench, network), dense_macs(layers)
+            data, test = idx_pair(folder, "train"), idx_pair(folder, "t10k")
+            settings = {"dense": {}, "TinyProp": {"sparseGradients": tiny_prop(MINIMUM[folder])}}
+            runs = {}
+            for label, more in settings.items():
+                runs[label] = bench.runs(model, data, test, SCRATCH | more)
+            spent = backward_macs(layers, mean_kept(runs["TinyProp"], 0))
+            zeros = backward_macs(layers, mean_kept(runs["TinyProp"], 2))
+            ratio = equal_top_k(layers, spent)
+            runs["top-k"] = bench.runs(model, data, test, SCRATCH | {"sparseGradients": top_k(ratio)})
+            fixed = backward_macs(layers, mean_kept(runs["top-k"], 0))
+            a = {label: mean_accuracy(r) for label, r in runs.items()}
+            rows.append([
+                f"{name}, {folder}", f"{a['dense']:.2f}", f"{a['TinyProp']:.2f}",
+                f"{a['dense'] - a['TinyProp']:.2f}", f"{dense / spent:.2f}×", f"{zeros / spent:.2f}×",
+                f"{a['top-k']:.2f}", f"{dense / fixed:.2f}×", f"{a['TinyProp'] - a['top-k']:+.2f}",
+            ])  # fmt: skip
+            results.append({
+                "network": name, "data": folder, "sMin": MINIMUM[folder], "topK": round(ratio, 5),
+                "denseMACs": dense, "tinyPropMACs": spent, "zeroSkippingMACs": zeros,
+                "topKMACs": fixed, "runs": runs,
+            })  # fmt: skip
+            print(rows[-1], file=sys.stderr)
+    bench.results["scratch"] = results
+    return table(
+        ["network, data", "dense", "TinyProp", "lost", "MACs saved", "… against skipping zeros",
+         "fixed top-k", "MACs saved", "TinyProp − top-k"], rows)  # fmt: skip
+
+
+# ---------------------------------------------------------------------------- a small CNN
+
+CNN = [Layer(8, 9, 784), Layer(16, 72, 196), Layer(10, 784)]
+
+
+def cnn(bench: Bench) -> str:
+    """Fashion-MNIST, 10,000 images, 3 epochs: the curve, channel by channel."""
+    settings = [
+        ("dense", None), ("TinyProp (0, 1)", tiny_prop("0")), ("TinyProp (.1, .5)", tiny_prop("0.1", "0.5")),
+        ("TinyProp (.3, 1)", tiny_prop("0.3")), ("TinyProp (.3, 1), decay 4", tiny_prop("0.3", decay=4)),
+        ("top-k .25", top_k(0.25)), ("top-k .375", top_k(0.375)), ("top-k .5", top_k(0.5)),
+    ]  # fmt: skip
+    model = initialised(bench, HERE / "accuracy/mnist-cnn.network.json")
+    data = idx_pair("fashion-mnist", "train") + "[0..<10000]"
+    rows, results = [], []
+    for name, gradients in settings:
+        recipe = SCRATCH | {"epochs": 3} | ({"sparseGradients": gradients} if gradients else {})
+        runs = bench.runs(model, data, idx_pair("fashion-mnist", "t10k"), recipe)
+        saved = dense_macs(CNN) / backward_macs(CNN, mean_kept(runs, 0)) if gradients else 1.0
+        rows.append([name, f"{mean_accuracy(runs):.2f}", f"{saved:.2f}×"])
+        results.append({"setting": name, "saved": saved, "runs": runs})
+        print(rows[-1], file=sys.stderr)
+    bench.results["cnn"] = results
+    return table(["Fashion-MNIST, CNN 8-16-fc", "accuracy", "MACs saved"], rows)
+
+
+# ---------------------------------------------------------------------------- fine-tuning mnist-7
+
+MNIST7 = [Layer(8, 25, 784), Layer(16, 200, 196), Layer(10, 256)]
+
+
+def shifted_mnist(bench: Bench, shift: str) -> dict:
+    paths = {}
+    for part, count in (("train", 2000), ("t10k", None)):
+        images, labels = datasets.read_mnist("mnist", part)
+        paths[part] = bench.tally.folder / f"{shift}-{part}.npz"
+        shifts.write_npz(paths[part], shifts.apply(shift, images[:count]), labels[:count])
+    return paths
+
+
+def finetune(bench: Bench) -> str:
+    """mnist-7 on rot30: 2,000 images, 5 epochs, batch 16."""
+    model = convert_mnist7(bench.tally)
+    paths = shifted_mnist(bench, "rot30")
+    parameters = sum(layer.channels * (layer.fan_in + 1) for layer in MNIST7)
+    base = {
+        "epochs": 5, "batch": 16, "learningRate": "0.1", "schedule": {"kind": "cosine"},
+        "trustRatio": "0", "normClip": "0",
+    }  # fmt: skip
+    settings = [
+        ("full", None), ("TinyProp (0, 1), ζ .5", tiny_prop("0", zeta="0.5")),
+        ("TinyProp (0, .5), ζ .5", tiny_prop("0", "0.5", "0.5")),
+        ("TinyProp (0, .3), ζ .25", tiny_prop("0", "0.3", "0.25")),
+    ]  # fmt: skip
+    rows, results = [], []
+    for name, gradients in settings:
+        recipe = base | ({"sparseGradients": gradients} if gradients else {})
+        runs = bench.runs(lambda seed: model, paths["train"], paths["t10k"], recipe)
+        share, saved = 1.0, 1.0
+        if gradients:
+            kept = mean_kept(runs, 1)
+            share = sum(k * (layer.fan_in + 1) for k, layer in zip(kept, MNIST7)) / parameters
+            saved = dense_macs(MNIST7) / backward_macs(MNIST7, mean_kept(runs, 0))
+        rows.append([name, f"{mean_accuracy(runs):.2f}", f"{100 * share:.1f} %", f"{saved:.1f}×"])
+        results.append({"setting": name, "touched": share, "saved": saved, "runs": runs})
+        print(rows[-1], file=sys.stderr)
+    bench.results["finetune"] = results
+    return table(["mnist-7 on rot30", "accuracy", "parameters touched per sample", "MACs saved"], rows)
+
+
+SECTIONS = {"choices": choices, "scratch": scratch, "cnn": cnn, "finetune": finetune}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--tally", type=Path, required=True, help="the built command")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per setting (default 3)")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no such table: {', '.join(sorted(unknown))}")
+    if not options.tally.is_file():
+        parser.error(f"no command at {options.tally}; build it with swift build -c release")
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for name in options.names or SECTIONS:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(Tally(options.tally.resolve(), Path(folder)), tuple(range(options.seeds)))
+            try:
+                print(SECTIONS[name](bench), flush=True)
+            except CommandFailed as failure:
+                print(f"{name}: {failure}", file=sys.stderr)
+                raise SystemExit(2)
+        results |= bench.results
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        print()
+
+
+if __name__ == "__main__":
+    main()

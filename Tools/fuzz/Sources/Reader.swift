@@ -1,0 +1,154 @@
+import Importers
+import Tally
+import TallyHost
+
+/// A reader under fuzzing: what it is given are bytes of nobody's making.
+///
+/// A reader may refuse, with an exit status of its kind; it may not trap, hang, or take memory that its
+/// input does not pay for. What it accepts must also work: networks run, journals are shown.
+struct Reader {
+  let name: String
+  let read: (ArraySlice<UInt8>) throws(InputError) -> Void
+
+  static let all: [Reader] = [
+    onnx, safetensors, npy, npz, gzip, idx, csv, cifar, json, network, recipe, kind, model, journal,
+    canonicalRecipe,
+  ]
+
+  private static let onnx = Reader(name: "onnx") { (bytes) throws(InputError) in
+    let model = try ONNXModel(parsing: Array(bytes), fileName: "f")
+    _ = try FloatNetwork(importing: model, options: ONNXImportOptions())
+  }
+
+  private static let safetensors = Reader(name: "safetensors") { (bytes) throws(InputError) in
+    let file = try Safetensors(bytes, file: "f")
+    for tensor in file.tensors { _ = try file.array(named: tensor.name) }
+  }
+
+  private static let npy = Reader(name: "npy") { (bytes) throws(InputError) in
+    _ = try NumpyArray.read(bytes, file: "f")
+  }
+
+  private static let npz = Reader(name: "npz") { (bytes) throws(InputError) in
+    let archive = try ZipArchive(bytes, file: "f")
+    for member in archive.members {
+      let contents = try archive.contents(of: member, inflate: Inflate.raw)
+      _ = try NumpyArray.read(contents[...], file: "f")
+    }
+  }
+
+  private static let gzip = Reader(name: "gzip") { (bytes) throws(InputError) in
+    _ = try Gzip.decompressed(bytes, file: "f", inflate: Inflate.raw)
+  }
+
+  private static let idx = Reader(name: "idx") { (bytes) throws(InputError) in
+    _ = try IDX.read(bytes, file: "f")
+  }
+
+  private static let csv = Reader(name: "csv") { (bytes) throws(InputError) in
+    _ = try CSV(bytes, file: "f")
+  }
+
+  private static let cifar = Reader(name: "cifar") { (bytes) throws(InputError) in
+    _ = try CIFAR.read(bytes, file: "f")
+  }
+
+  private static let json = Reader(name: "json") { (bytes) throws(InputError) in
+    _ = try JSONElement.userWritten(bytes, file: "f")
+  }
+
+  private static let network = Reader(name: "network") { (bytes) throws(InputError) in
+    _ = try NetworkDescription(parsing: bytes, file: "f")
+  }
+
+  private static let recipe = Reader(name: "recipe") { (bytes) throws(InputError) in
+    let fields = try RecipeDocument(bytes, file: "f").resolved(for: smallModel, hasLabels: true)
+    do throws(RecipeError) {
+      _ = try RecipeMemory(fields, smallModel)
+    } catch {
+      preconditionFailure("resolved fields that are no recipe: \(error)")
+    }
+  }
+
+  private static let canonicalRecipe = Reader(name: "recipe-bytes") { (bytes) throws(InputError) in
+    let memory: RecipeMemory
+    do throws(RecipeError) {
+      memory = try RecipeMemory(Array(bytes), smallModel)
+    } catch {
+      throw InputError(902, "\(error)", exit: 3)
+    }
+    // Canonical means: one recipe, one byte string.
+    precondition(RecipeFields(memory.recipe).bytes == Array(bytes), "two spellings of a recipe")
+  }
+
+  private static let kind = Reader(name: "kind") { (bytes) throws(InputError) in
+    _ = try FileKind.detect(bytes, file: "f")
+  }
+
+  private static let model = Reader(name: "model") { (bytes) throws(InputError) in
+    let model: LoadedModel
+    do throws(ModelError) {
+      model = try LoadedModel(resealed(Array(bytes)))
+    } catch {
+      throw InputError(902, "\(error)", exit: 3)
+    }
+    try infer(model)
+  }
+
+  private static let journal = Reader(name: "journal") { (bytes) throws(InputError) in
+    let journal: LoadedJournal
+    do throws(JournalError) {
+      journal = try LoadedJournal(Array(bytes))
+    } catch {
+      throw InputError(904, "\(error)", exit: 3)
+    }
+    _ = RunLog.lines(journal, RunHistory(journal))
+    let report: RunReport
+    do throws(RecipeError) {
+      report = try RunReport(journal, name: "f", model: smallModel)
+    } catch {
+      throw InputError(903, "\(error)", exit: 2)
+    }
+    _ = try report.page()
+  }
+
+  /// Behind the digest lies everything else, so the digest is made right.
+  private static func resealed(_ bytes: [UInt8]) -> [UInt8] {
+    guard bytes.count > Digest.byteCount, bytes.count % 2 == 0 else { return bytes }
+    let content = Array(bytes.dropLast(Digest.byteCount))
+    var hash = SHA256()
+    hash.update(content.span.bytes)
+    let digest = hash.finalize()
+    return content + (0..<Digest.byteCount).map { digest[$0] }
+  }
+
+  /// One sample through a network that was accepted, if it is small enough to be quick.
+  private static func infer(_ model: LoadedModel) throws(InputError) {
+    let request = SessionRequest(samples: 1, isCompact: true)
+    let memory = try PlannedMemory(model, request)
+    guard model.multiplyCount < 1 << 20, memory.byteCount < 1 << 22 else { return }
+    let host: HostSession
+    do throws(MemoryPlanError) {
+      host = try HostSession(model, request)
+    } catch {
+      throw InputError(error, model)
+    }
+    host.session.forward(samples: 1)
+    _ = host.session.logits(sample: 0)[0]
+  }
+
+  static let smallModel: LoadedModel = {
+    let text = """
+      {"input": [6, 6, 2], "layers": [
+        {"kind": "convolution", "filters": 4, "kernel": 3, "activation": "relu", "name": "a"},
+        {"kind": "maxPool", "size": 2},
+        {"kind": "fullyConnected", "outputs": 3, "name": "b"}]}
+      """
+    do {
+      let description = try NetworkDescription(parsing: Array(text.utf8)[...], file: "small")
+      return try LoadedModel(description.initialModel(seed: 1))
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }()
+}

@@ -1,0 +1,93 @@
+import Foundation
+import Importers
+import Tally
+import TallyHost
+
+/// What `tally train` writes beside the journal while it runs: JSON lines, TensorBoard events, or both.
+///
+/// Unlike results these grow in place, for others to read along; they are views of the journal and can
+/// be made again from it with `tally report`.
+struct LiveLog {
+  private let log: Int32?
+  private let events: Int32?
+  private var file: EventFile
+  /// Steps and epochs that are written; a resumed run repeats some.
+  private var stepCount: UInt32 = 0
+  private var epochCount: UInt32 = 0
+
+  /// - Parameters:
+  ///   - log: a path, or nil for none.
+  ///   - folder: for an event file; made if it is not there.
+  /// - Throws: TLY0806.
+  init(
+    log: String?, tensorboard folder: String?, name: String, force: Bool, inputs: [String]
+  ) throws(InputError) {
+    file = EventFile(wallTime: Date().timeIntervalSince1970)
+    self.log = try log.map { path throws(InputError) in
+      try LiveLog.open(path, force, inputs)
+    }
+    guard let folder else {
+      events = nil
+      return
+    }
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw InputError(
+        806, "cannot make the folder: \(error.localizedDescription)", place: folder, exit: 5)
+    }
+    events = try LiveLog.open("\(folder)/events.out.tfevents.0.\(name)", force, inputs)
+  }
+
+  /// The log's first line, and what an old journal of the run already holds.
+  mutating func begin(
+    _ run: TrainingRun, _ model: LoadedModel, _ samples: PreparedSamples,
+    resuming journal: LoadedJournal?
+  ) {
+    write(
+      RunLog.start(
+        model: model.digest, data: samples.digest, samples: UInt32(samples.samples.count),
+        plannedSteps: run.plannedSteps))
+    guard let journal else { return }
+    for event in RunHistory(journal).events { add(event) }
+  }
+
+  /// What the last step brought.
+  mutating func update(_ run: Run) {
+    if let step = run.lastStep, step.step >= stepCount {
+      add(.step(RunHistory.Step(step)))
+    }
+    if let epoch = run.lastEpoch, epoch.index >= epochCount {
+      add(.epoch(EpochResult(epoch)))
+    }
+  }
+
+  mutating func end(model: Digest, journal: Digest, steps: UInt32) {
+    write(RunLog.result(model: model, journal: journal, steps: steps))
+  }
+
+  private mutating func add(_ event: RunHistory.Event) {
+    switch event {
+    case .step(let step): stepCount = step.index + 1
+    case .epoch(let epoch): epochCount = epoch.index + 1
+    case .kept, .differences, .range: break
+    }
+    if let line = event.json { write(line) }
+    file.add(event)
+    let bytes = file.takeBytes()
+    if let events { _ = OutputFile.write(bytes, to: events) }
+  }
+
+  private func write(_ line: JSONOutput) {
+    if let log { _ = OutputFile.write(Array((line.text + "\n").utf8), to: log) }
+  }
+
+  private static func open(
+    _ path: String, _ force: Bool, _ inputs: [String]
+  ) throws(InputError) -> Int32 {
+    _ = try OutputFile(path, force: force, inputs: inputs)
+    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw OutputFile.failure(path) }
+    return descriptor
+  }
+}

@@ -17,6 +17,8 @@ extension Session {
     for index in 0..<network.nodeCount {
       var update = needs.gradientUpdate(ofNode: index)
       if needs.perturbsWeights(network, ofNode: index) { update.formUnion([.weights, .biases]) }
+      // A gain leaves biases their real values, in new units.
+      if needs.perturbsScales(network, ofNode: index) { update.insert(.biases) }
       let node = network.node(index)
       if update.contains(.weights) {
         hash.update(view: weights(index, node))

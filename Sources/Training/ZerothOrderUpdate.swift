@@ -211,7 +211,14 @@ struct ZerothOrderUpdate {
         let step = multiplier.requantize(sums[isLayer ? 0 : channel - first])
         let bounded = min(max(step, -GainLimit.step), GainLimit.step)
         let scale = session.weightScale(index, node, channel)
-        session.setWeightScale(index, node, channel, Gain.step(scale, velocity: bounded))
+        let next = Gain.step(scale, velocity: bounded)
+        session.setWeightScale(index, node, channel, next)
+        let biases = session.biases(index, node)
+        let ratio = (scale / next).multiplier
+        // The gain is of the weights alone: biases keep their real values.
+        for o in node.scalesPerChannel ? channel..<channel + 1 : 0..<biases.count {
+          biases[o] = Gain.rescaled(bias: biases[o], ratio)
+        }
       }
     }
     for index in group.node..<network.nodeCount where network.contains(group, index) {

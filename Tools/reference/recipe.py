@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import scalar
+import zeroth
 from network import ArithmeticVersionError, FormatError, require
 from scalar import ZERO, Scale
 
@@ -14,6 +15,8 @@ MAGIC = b"TLYR"
 MASTERS, INT8 = 1, 2
 CONSTANT, COSINE, STEP = 1, 2, 3
 UPDATE_WEIGHTS, UPDATE_BIASES = 1, 2
+BACK_PROPAGATION, ZEROTH_ORDER, HYBRID = 1, 2, 3
+BLOCK_ZEROTH = 2
 MAXIMUM_MOMENTUM = 32440
 FIXED = struct.Struct("<4sHHQIIIBBBB14iIHBBIIIIIIII")
 assert FIXED.size == 128
@@ -46,6 +49,8 @@ class Recipe:
     factors: list = field(default_factory=list)
     largest_steps: int = 0
     updates: list = field(default_factory=list)  # per node: bit 0 weights, bit 1 biases
+    method: int = BACK_PROPAGATION
+    zeroth: object = None  # block 2; with the other methods
 
     def planned_steps(self, samples):
         """8.2: T."""
@@ -74,11 +79,37 @@ def write(r):
     scales = (r.rate_weights, r.rate_biases, r.rate_head, r.rate_scales,
               r.decay, r.trust_ratio, r.norm_clip)
     out = FIXED.pack(
-        MAGIC, 1, 1, r.seed, r.epochs, r.batch, r.micro_batch, 1, r.mode, r.loss, r.track,
+        MAGIC, 1, 1, r.seed, r.epochs, r.batch, r.micro_batch, r.method, r.mode, r.loss, r.track,
         *(v for s in scales for v in s), r.clip, r.momentum, r.schedule, 0, r.warm_up,
-        r.range_period, r.root_every, len(r.factors), len(r.updates), 0, r.largest_steps, 0)
+        r.range_period, r.root_every, len(r.factors), len(r.updates), len(blocks(r)),
+        r.largest_steps, 0)
     out += struct.pack(f"<{len(r.factors)}I", *r.factors)
-    return out + b"".join(bytes([flags]) + bytes(7) for flags in r.updates)
+    out += b"".join(bytes([flags]) + bytes(7) for flags in r.updates)
+    for kind, content in blocks(r):
+        out += struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 4)
+    return out
+
+
+def blocks(r):
+    """(kind, bytes) of the extension blocks, ascending."""
+    return [(BLOCK_ZEROTH, zeroth.pack(r.zeroth))] if r.zeroth else []
+
+
+def read_blocks(data, position, count):
+    """kind -> bytes; the blocks fill the rest of the recipe."""
+    found, last = {}, 0
+    for _ in range(count):
+        require(position + 8 <= len(data), "a block does not fit in the recipe")
+        kind, size = struct.unpack_from("<II", data, position)
+        require(kind == BLOCK_ZEROTH, "unknown extension block")
+        require(kind > last, "blocks do not ascend")
+        end = position + 8 + size
+        position = end + -size % 4
+        require(position <= len(data), "a block does not fit in the recipe")
+        require(not any(data[end:position]), "padding of a block is not zero")
+        found[kind], last = data[end - size:end], kind
+    require(len(data) == position, f"the recipe has {len(data)} bytes and needs {position}")
+    return found
 
 
 def read(data):
@@ -92,13 +123,13 @@ def read(data):
         raise ArithmeticVersionError(f"recipe of arithmetic version {arithmetic}")
     scales = [Scale(rest[i], rest[i + 1]) for i in range(0, 14, 2)]
     (clip, momentum, schedule, hole0, warm_up, range_period, root_every, factor_count, node_count,
-     blocks, largest_steps, hole1) = rest[14:]
+     block_count, largest_steps, hole1) = rest[14:]
     require(epochs <= 1_000_000, "more than 10^6 epochs")
     require(1 <= batch <= 1 << 24, "batch outside 1...2^24")
     require(1 <= micro_batch <= batch, "micro-batch outside 1...batch")
     micro_batches = -(-batch // micro_batch)
     require(micro_batches <= 1024, "more than 1024 micro-batches in a step (SPEC 8.3)")
-    require(method == 1, f"unknown method {method}")
+    require(method in (1, 2, 3), f"unknown method {method}")
     require(mode in (MASTERS, INT8), f"unknown weights mode {mode}")
     require(loss in (1, 2), f"unknown loss {loss}")
     require(ranges in (0, 1), f"unknown ranges mode {ranges}")
@@ -119,9 +150,9 @@ def read(data):
     require((factor_count > 0) == (schedule == STEP), "factors and schedule disagree")
     require(factor_count <= 1_000_000, "more than 10^6 factors")
     require(1 <= node_count <= 4096, "node count outside 1...4096")
-    require(blocks == 0, "unknown extension block")
     size = FIXED.size + 4 * factor_count + 8 * node_count
-    require(len(data) == size, f"the recipe has {len(data)} bytes and needs {size}")
+    require(len(data) >= size, f"the recipe has {len(data)} bytes and needs {size}")
+    found = read_blocks(data, size, block_count)
     factors = list(struct.unpack_from(f"<{factor_count}I", data, FIXED.size))
     require(all(f <= 2 << 30 for f in factors), "a factor above 2")
     updates = []
@@ -129,10 +160,15 @@ def read(data):
         entry = data[FIXED.size + 4 * factor_count + 8 * i:][:8]
         require(entry[0] < 4 and not any(entry[1:]), "unknown update flags")
         updates.append(entry[0])
-    require(any(updates) or epochs == 0, "the recipe updates nothing")
+    require(any(updates) or epochs == 0 or method != BACK_PROPAGATION, "the recipe updates nothing")
+    require((method == BACK_PROPAGATION) == (BLOCK_ZEROTH not in found), "method and block 2 disagree")
+    block = None
+    if method != BACK_PROPAGATION:
+        require(ranges == 0 and momentum == 0, "zeroth order with tracked ranges or momentum")
+        block = zeroth.unpack(found[BLOCK_ZEROTH], batch)
     return Recipe(
         seed, epochs, batch, micro_batch, mode, loss, bool(ranges), *scales, clip, momentum,
-        schedule, warm_up, range_period, root_every, factors, largest_steps, updates)
+        schedule, warm_up, range_period, root_every, factors, largest_steps, updates, method, block)
 
 
 def check_against(r, net):
@@ -141,6 +177,7 @@ def check_against(r, net):
         raise FormatError("the recipe is for another number of nodes")
     for flags, node in zip(r.updates, net.nodes):
         require(flags == 0 or node.is_weighted, "update flags on a node without weights")
+    zeroth.check_against(r, net)
 
 
 # ---------------------------------------------------------------------------- JSON
@@ -152,7 +189,7 @@ class RecipeTextError(Exception):
 KEYS = {
     "epochs", "steps", "batch", "microBatch", "seed", "learningRate", "learningRates", "schedule",
     "momentum", "weightDecay", "trustRatio", "normClip", "clip", "weights", "loss", "ranges",
-    "rangePeriod", "rootEvery", "update",
+    "rangePeriod", "rootEvery", "update", "method", "zerothOrder",
 }
 
 
@@ -226,6 +263,12 @@ def resolve(text, net, has_labels):
     schedule = get("schedule", {"kind": "cosine"})
     trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
     batch = get("batch", 32)
+    method = {"backPropagation": 1, "zerothOrder": 2, "hybrid": 3}[get("method", "backPropagation")]
+    forward_only = method != BACK_PROPAGATION
+    updates = update_flags(get("update", "last" if forward_only else "full"), net)
+    block = None
+    if forward_only:
+        block = zeroth.resolve(get("zerothOrder", {}), net, updates, scale_of)
     return Recipe(
         seed=get("seed", 1), epochs=get("epochs", 1), batch=batch,
         micro_batch=get("microBatch", batch),
@@ -233,10 +276,10 @@ def resolve(text, net, has_labels):
         loss={"crossEntropy": 1, "meanSquaredError": 2}[
             get("loss", "crossEntropy" if has_labels else "meanSquaredError")],
         track={"track": True, "frozen": False}[
-            get("ranges", "track" if net.initialised else "frozen")],
+            get("ranges", "track" if net.initialised and not forward_only else "frozen")],
         rate_weights=scale_of(rates.get("weights", eta)),
         rate_biases=scale_of(rates.get("biases", eta)), rate_head=scale_of(rates.get("head", eta)),
-        rate_scales=scale_of(rates.get("scales", eta)), decay=scale_of(get("weightDecay", "0")),
+        rate_scales=scale_of(rates.get("scales", "1/100" if forward_only else eta)), decay=scale_of(get("weightDecay", "0")),
         trust_ratio=scale_of(get("trustRatio", trust)),
         norm_clip=scale_of(get("normClip", "0" if net.initialised else "1")),
         clip=get("clip", 16), momentum=momentum,
@@ -244,7 +287,7 @@ def resolve(text, net, has_labels):
         warm_up=schedule.get("warmup", 0), range_period=get("rangePeriod", 64),
         root_every=get("rootEvery", 64),
         factors=[fixed_point(f, 30) for f in schedule.get("factors", [])],
-        largest_steps=get("steps", 0), updates=update_flags(get("update", "full"), net))
+        largest_steps=get("steps", 0), updates=updates, method=method, zeroth=block)
 
 
 def update_flags(update, net):

@@ -297,9 +297,10 @@ class Step:
                 u = draw_signs(self.stream(4 * k + 3, entry), len(node.weight_scales))
                 if self.group.kind == GAIN:
                     u = [u[0]] * len(u)
-                node.weight_scales = [
-                    shifted(mul(scale, from_integer((1 << 30) + s * v * delta)), -30)
-                    for scale, v in zip(node.weight_scales, u)]
+                scales = [shifted(mul(scale, from_integer((1 << 30) + s * v * delta)), -30)
+                          for scale, v in zip(node.weight_scales, u)]
+                node.biases = rescaled_biases(node, scales)
+                node.weight_scales = scales
         return net
 
     def loss(self, i, entry, s):
@@ -514,7 +515,16 @@ class Step:
             steps = [clamp(scalar.requant(v, mult), -(1 << 26), 1 << 26) for v in a[k]]
             if self.group.kind == GAIN:
                 steps = steps * len(node.weight_scales)
-            node.weight_scales = [stepped(s, v) for s, v in zip(node.weight_scales, steps)]
+            scales = [stepped(s, v) for s, v in zip(node.weight_scales, steps)]
+            node.biases = rescaled_biases(node, scales)
+            node.weight_scales = scales
+
+
+def rescaled_biases(node, scales):
+    """8.14, 8.16: biases that keep their real values under new weight Scales."""
+    mults = [multiplier(div(old, new)) for old, new in zip(node.weight_scales, scales)]
+    return [clamp(scalar.requant(b, mults[o if node.per_channel else 0]), -BIAS_LIMIT, BIAS_LIMIT)
+            for o, b in enumerate(node.biases)]
 
 
 def stepped(s, v):

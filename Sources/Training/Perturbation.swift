@@ -41,7 +41,9 @@ struct Perturbation {
 
   /// σ of the perturbed tensor, in its LSB.
   func tensorSigma(_ tensor: Int) -> Int32 {
-    guard network.node(tensor - 1).hasAccumulators else { return size.scaled(zerothOrder.nodeSigma) }
+    guard network.node(tensor - 1).hasAccumulators else {
+      return size.scaled(zerothOrder.nodeSigma)
+    }
     let ratio = size.scaled(zerothOrder.logitSigma) / session.logitScale
     return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 24))
   }

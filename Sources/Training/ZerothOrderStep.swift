@@ -124,7 +124,8 @@ struct ZerothOrderStep {
     let quantization = network.quantization(ofTensor: tensor)
     let (least, most) = (quantization.low + sigma, quantization.high - sigma)
     if perturbation.size.isAdapted && !isAccumulators {
-      countMoved(session.activation(tensor).slice(0, backward.samples * estimate.dimension),
+      countMoved(
+        session.activation(tensor).slice(0, backward.samples * estimate.dimension),
         quantization, sigma)
     }
     let accumulators = session.arena.view(

@@ -30,7 +30,10 @@ import Testing
 
   func replay(_ box: Sandbox, _ more: String...) -> Sandbox.Outcome {
     box.run(
-      ["train", "--replay", "run.tlj", "--model", "m.tally", "-o", "again.tally", "--force", "--json"]
+      [
+        "train", "--replay", "run.tlj", "--model", "m.tally", "-o", "again.tally", "--force",
+        "--json",
+      ]
         + more)
   }
 
@@ -102,13 +105,15 @@ import Testing
     #expect(box.verify().status == 1)
   }
 
-  @Test("refusals: a journal that does not hold its run, another model, options that do not go along")
+  @Test(
+    "refusals: a journal that does not hold its run, another model, options that do not go along")
   func refusals() throws {
     let box = try trained()
     #expect(replay(box, "--data", "d.npz").status == 2)
     #expect(box.run("train", "m.tally", "--to", "3").status == 2)
     #expect(
-      box.run("train", "m.tally", "--replay", "run.tlj", "--model", "m.tally", "-o", "x.tally").status
+      box.run("train", "m.tally", "--replay", "run.tlj", "--model", "m.tally", "-o", "x.tally")
+        .status
         == 2)
     #expect(
       box.run("train", "--replay", "run.tlj", "--model", "out.tally", "-o", "x.tally").status == 2)

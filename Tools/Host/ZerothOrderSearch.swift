@@ -145,7 +145,8 @@ public struct ZerothOrderSearch {
     trial.steps = (passes - validation.samples.count) / (Int(recipe.batch) * evaluations)
     guard trial.steps >= 1, let fields = fields(trial.groups, steps: trial.steps) else {
       throw InputError(
-        802, "\(self.passes) passes do not suffice for a step of every candidate", place: "--passes",
+        802, "\(self.passes) passes do not suffice for a step of every candidate",
+        place: "--passes",
         note: "an evaluation of the validation samples takes \(validation.samples.count)", exit: 2)
     }
     let run = try TrainingRun(budget.model, recipe: fields.bytes, samples: training)

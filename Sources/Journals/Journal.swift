@@ -92,7 +92,9 @@ public struct JournalReader {
     }
     let length = Int(truncatingIfNeeded: frame >> 8)
     let total = 4 + length + (type.isChained ? JournalFormat.tagByteCount : 0)
-    guard bytes.count - offset >= total else { throw fail(.torn) }
+    guard bytes.count - offset >= total else {
+      throw fail(lengthIsDamaged(type, length) ? .badRecord : .torn)
+    }
     let record = Record(type: type, payload: offset + 4, byteCount: length)
     guard hasLegalLength(record), reservedAreZero(record), isLegal(record) else {
       throw fail(.badRecord)

@@ -52,6 +52,16 @@ public struct Run {
     trainer.calibrate { Run.record($0, &sink) }
   }
 
+  /// Goes on from a checkpoint, in place of `begin`.
+  ///
+  /// - Parameter epoch: sums over the recorded steps of the epoch that the checkpoint stands in.
+  /// - Returns: whether its state is one that this run can have; if not, the session is spoiled.
+  public mutating func resume(_ checkpoint: Checkpoint, epoch: Trainer.Evaluation) -> Bool {
+    guard trainer.restore(checkpoint.state, step: checkpoint.step) else { return false }
+    self.epoch = epoch
+    return true
+  }
+
   /// Takes a step and makes its records.
   public mutating func takeStep(_ sink: inout some RecordSink) {
     let index = trainer.epoch

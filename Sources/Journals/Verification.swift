@@ -38,16 +38,20 @@ public struct Comparison: RecordSink {
   private var reader: JournalReader
   /// Set once the journal is found to differ or to end.
   public private(set) var verdict: Verdict?
-  private var steps: UInt32 = 0
+  private var steps: UInt32
   /// Whether the validation results are compared, or taken from the journal.
   private let checksValidation: Bool
 
+  /// - Parameter reader: at the first record to compare, usually the journal's start.
   public init(_ reader: JournalReader, checkingValidation: Bool) {
     self.reader = reader
+    steps = reader.step.map { $0 + 1 } ?? 0
     checksValidation = checkingValidation
   }
 
   public var isStopped: Bool { verdict != nil }
+  /// Where the chain stands behind the records compared so far.
+  public var chain: Chain { reader.chain }
 
   /// The step a difference found now belongs to.
   private var currentStep: UInt32 { reader.step ?? 0 }

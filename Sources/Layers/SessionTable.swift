@@ -61,7 +61,11 @@ package struct SessionTable {
   package func setScale(_ tensor: Int, _ scale: Scale) { store(tensor, 0, scale) }
   /// The eight bytes of a tensor's Scale as a file holds them.
   package func scaleBytes(_ tensor: Int) -> View<UInt8> {
-    words.slice(tensor * SessionTable.wordsPerTensor, 2).bytes
+    scaleWords(tensor).bytes
+  }
+  /// Mantissa and exponent as they stand, which need not be a Scale's.
+  package func scaleWords(_ tensor: Int) -> View<Int32> {
+    words.slice(tensor * SessionTable.wordsPerTensor, 2)
   }
   package func gradientScale(_ tensor: Int) -> Scale { stored(tensor, 2) }
 
@@ -101,6 +105,11 @@ package struct SessionTable {
 
   package func setHistory(_ tensor: Int, _ field: History, _ value: Int32) {
     words[tensor &* SessionTable.wordsPerTensor &+ field.rawValue] = value
+  }
+
+  /// The three words of a tensor's history.
+  package func historyBytes(_ tensor: Int) -> View<UInt8> {
+    words.slice(tensor * SessionTable.wordsPerTensor + History.tensorChange.rawValue, 3).bytes
   }
 
   // MARK: Counters

@@ -27,7 +27,7 @@ struct PerturbationSize {
 
   /// A loss below this says nothing about σ: 2⁻¹⁰ nats in Q16.
   private static var smallestLoss: Int64 { 1 << 6 }
-  private static var largestExponent: Int64 { 5 }
+  static var largestExponent: Int64 { 5 }
   private static var largestSigma: Int32 { 32 }
 
   init(_ session: Session, _ zerothOrder: ZerothOrderRecipe, group index: Int) {

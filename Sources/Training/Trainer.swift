@@ -17,6 +17,9 @@ public struct Trainer {
   public let plannedSteps: UInt32
   /// The next step, t.
   public internal(set) var step: UInt32 = 0
+  /// Takes the micro-batches of a step last to first. Results do not depend on it (SPEC 11).
+  /// Zeroth-order recipes measure in order whatever this says.
+  public var reversesMicroBatches = false
   let key: RandomKey
 
   /// What one step did; the step record of the journal (Formats/journal.md).
@@ -101,12 +104,16 @@ public struct Trainer {
     }
     var digest = SHA256()
     digest.update(tag: "tally/batch/v1")
-    for query in 0..<microBatches {
+    for position in first..<first + count {
+      digest.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
+    }
+    for turn in 0..<microBatches {
+      let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
       let start = first + query * recipe.microBatch
       let end = min(start + recipe.microBatch, first + count)
       runMicroBatch(
         order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
-        &result, &digest, onNode: onNode)
+        &result, onNode: onNode)
     }
     applyUpdates(microBatches: microBatches, zerothOrder?.perturbation.group)
     updateLargestGradients()
@@ -129,14 +136,12 @@ public struct Trainer {
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
-    _ result: inout StepResult, _ digest: inout SHA256,
-    onNode: (Backward, Int) -> Void
+    _ result: inout StepResult, onNode: (Backward, Int) -> Void
   ) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
       let sample = Int(truncatingIfNeeded: order[position])
       session.input.slice(slot * size, size).copy(from: samples.values(sample))
-      digest.update(samples.leaf(sample))
     }
     for index in 0..<session.network.nodeCount {
       if let zerothOrder, index == zerothOrder.firstNode {

@@ -129,7 +129,7 @@ import Testing
     #expect(box.train("whole.tally", "whole.tlj").status == 0)
     let whole = try box.bytes("whole.tlj")
     let parts = JournalParts(whole).parts
-    let cuts = [1, 15, 16] + parts.flatMap { [$0.offset + 1, $0.offset + $0.byteCount] }
+    let cuts = [0, 1, 15, 16] + parts.flatMap { [$0.offset + 1, $0.offset + $0.byteCount] }
     for cut in cuts {
       try box.write(Array(whole.prefix(cut)), "run.tlj")
       let outcome = box.train("out.tally", "run.tlj", ["--resume", "--force"])
@@ -184,7 +184,7 @@ import Testing
     let console = Console(
       .init(writeOutput: { _ in }, writeError: { lines += $0 }, errorIsTerminal: true))
     var progress = Progress(console, run)
-    var sink = JournalWriter(CollectingSink())
+    var sink = JournalWriter(MemorySink())
     run.begin(&sink)
     for _ in 0..<3 {
       run.takeStep(&sink)

@@ -227,7 +227,34 @@ import Testing
       bytes[index] ^= 0x21
       try box.write(bytes, "bad.tlj")
       let outcome = box.verify("bad.tlj")
-      #expect([1, 3, 4].contains(outcome.status), "byte \(index): \(outcome)")
+      // The header says what the file is; all else belongs to the run.
+      let status = index < 8 || 12..<16 ~= index ? 3 : 8..<12 ~= index ? 4 : 1
+      #expect(outcome.status == Int32(status), "byte \(index): \(outcome)")
+    }
+  }
+
+  @Test("a length that passes the end of the file is damage, not a torn end")
+  func damagedLengths() throws {
+    let box = try trained()
+    var journal = JournalParts(try box.bytes("run.tlj"))
+    let note = JournalParts.Part(
+      type: 0x81, payload: Array("made on a Monday".utf8), tag: [], offset: 0, byteCount: 0)
+    journal.parts.insert(note, at: 4)
+    let whole = JournalParts(journal.bytes)
+    for part in whole.parts {
+      for (place, mask) in [(3, 0x80), (3, 0x01), (2, 0x80), (1, 0x80), (1, 0x01)] {
+        var bytes = whole.bytes
+        bytes[part.offset + place] ^= UInt8(mask)
+        try box.write(bytes, "bad.tlj")
+        let outcome = box.verify("bad.tlj")
+        #expect(outcome.status == 1, "type \(part.type) byte \(place) mask \(mask): \(outcome)")
+      }
+      // Cut behind the damaged record as well: what its type says gives it away.
+      guard part.type != 0x81 else { continue }
+      var bytes = Array(whole.bytes.prefix(part.offset + part.byteCount))
+      bytes[part.offset + 3] ^= 0x40
+      try box.write(bytes, "bad.tlj")
+      #expect(box.verify("bad.tlj").status == 1, "type \(part.type) at the end")
     }
   }
 

@@ -203,12 +203,14 @@ enum InvalidFaults {
     (
       .badRecord,
       [
-        "begin-reserved-set", "begin-too-short", "begin-validation-digest-without-samples",
+        "begin-length-passes-the-end", "begin-reserved-set", "begin-too-short",
+        "begin-validation-digest-without-samples", "end-length-passes-the-end",
         "end-reserved-set", "end-too-short", "epoch-reserved-set", "epoch-too-short",
-        "header-reserved-set", "note-not-utf8", "range-change-of-zero", "range-kind-unknown",
+        "header-reserved-set", "note-length-passes-the-end", "note-not-utf8",
+        "range-change-of-zero", "range-kind-unknown",
         "range-reserved-set", "range-too-short", "record-type-unknown",
         "record-type-unknown-unchained", "record-type-zero", "root-too-long",
-        "step-reserved-set", "step-too-long", "step-too-short",
+        "step-length-passes-the-end", "step-reserved-set", "step-too-long", "step-too-short",
       ]
     ),
     (

@@ -2,9 +2,9 @@ public import Tally
 
 /// Writes a run's journal; where a part of it exists already, first compares with that part.
 ///
-/// A run is resumed by doing it again from its start: as long as the old journal lasts, every record
-/// must come out as it stands there, and from its end on records are appended. The bytes are those of
-/// a run that was never interrupted.
+/// A run is resumed by doing it again from its start or from a checkpoint: as long as the old journal
+/// lasts, every record must come out as it stands there, and from its end on records are appended. The
+/// bytes are those of a run that was never interrupted.
 public struct ResumingSink<Sink: ByteSink>: RecordSink {
   /// The old journal, until the run has passed its end.
   private var comparison: Comparison?
@@ -17,14 +17,18 @@ public struct ResumingSink<Sink: ByteSink>: RecordSink {
 
   /// Goes on with a journal.
   ///
-  /// - Parameter sink: appends to the journal's good prefix.
-  public init(_ sink: Sink, resuming journal: LoadedJournal) {
-    comparison = Comparison(journal.reader, checkingValidation: true)
+  /// - Parameters:
+  ///   - sink: appends to the journal's good prefix.
+  ///   - place: where in the journal the run begins again; its start if `nil`.
+  public init(
+    _ sink: Sink, resuming journal: LoadedJournal, at place: LoadedJournal.Place? = nil
+  ) {
+    comparison = Comparison(place?.reader ?? journal.reader, checkingValidation: true)
     writer = JournalWriter(resuming: sink, chain: journal.chain)
   }
 
-  /// Whether the run is still inside what the old journal holds.
-  public var isRepeating: Bool { comparison != nil }
+  /// Where the chain stands behind the run's last record.
+  public var chain: Chain { comparison?.chain ?? writer.chain }
 
   public var isStopped: Bool { divergence != nil || writer.isStopped }
 

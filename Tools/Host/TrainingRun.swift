@@ -4,7 +4,7 @@ public import Tally
 /// A run and everything it lives in: model, recipe, samples, session memory.
 public final class TrainingRun {
   public let model: LoadedModel
-  public private(set) var run: Run
+  public internal(set) var run: Run
   private let recipeMemory: RecipeMemory
   private let samples: PreparedSamples
   private let validation: PreparedSamples?
@@ -14,11 +14,12 @@ public final class TrainingRun {
   ///   - recipe: canonical bytes.
   ///   - samples: prepared for `model`: labels within its outputs.
   ///   - validation: evaluated after every epoch.
+  ///   - isCompact, reversingMicroBatches: how it is done; results do not depend on them (SPEC 11).
   /// - Throws: TLY0802 for bytes that are no recipe of this model, TLY0804 or 0807 if the run cannot
   ///   be planned.
   public init(
     _ model: LoadedModel, recipe bytes: [UInt8], samples: PreparedSamples,
-    validation: PreparedSamples? = nil
+    validation: PreparedSamples? = nil, isCompact: Bool = false, reversingMicroBatches: Bool = false
   ) throws(InputError) {
     self.model = model
     self.samples = samples
@@ -32,14 +33,16 @@ public final class TrainingRun {
     }
     let recipe = recipeMemory.recipe
     let request = SessionRequest(
-      samples: Int(recipe.microBatch), isCompact: false, training: recipe.needs)
+      samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs)
     do throws(MemoryPlanError) {
       host = try HostSession(model, request)
     } catch {
       throw InputError(error, model)
     }
+    var trainer = Trainer(host.session, recipe, samples.samples)
+    trainer.reversesMicroBatches = reversingMicroBatches
     run = Run(
-      Trainer(host.session, recipe, samples.samples), dataDigest: samples.digest,
+      trainer, dataDigest: samples.digest,
       validation: validation?.samples, validationDigest: validation?.digest)
   }
 

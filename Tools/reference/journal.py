@@ -147,6 +147,9 @@ def read(data, check_chain=True):
         if len(header) == 4:
             size = struct.unpack("<I", header)[0] >> 8
         end = position + 4 + size + (8 if kind < 0x80 else 0)
+        if len(header) == 4 and end > len(data):
+            require(not length_is_damaged(data, position, kind, size, link),
+                    f"the length of the record at offset {position} passes the end of the file")
         if len(header) < 4 or end > len(data):
             error = TornError(f"the file ends inside a record at offset {position}")
             error.records = records
@@ -163,6 +166,35 @@ def read(data, check_chain=True):
         position = end
     require(records, "the journal has no begin record")
     return records
+
+
+def length_is_damaged(data, position, kind, size, link):
+    """Whether a record that passes the end of the file is no torn one (journal.md, "Duties")."""
+    if kind in SIZES:
+        return size != SIZES[kind]
+    first = position + 4
+    for length in range(len(data) - first):
+        tag = first + length
+        after = tag + 8 if kind < 0x80 else tag
+        if after < len(data) and data[after] not in RECORD_NAMES:
+            continue
+        if kind < 0x80:
+            if next_link(link, kind, data[first:tag])[:8] == data[tag:tag + 8]:
+                return True
+        elif follows(data, tag, link):
+            return True
+    return False
+
+
+def follows(data, position, link):
+    """Whether a chained record that follows from the chain begins at a place."""
+    if len(data) - position < 4:
+        return False
+    kind, size = data[position], struct.unpack_from("<I", data, position)[0] >> 8
+    end = position + 4 + size
+    if kind >= 0x80 or kind not in RECORD_NAMES or end + 8 > len(data):
+        return False
+    return next_link(link, kind, data[position + 4:end])[:8] == data[end:end + 8]
 
 
 def parse_begin(payload):

@@ -491,6 +491,12 @@ def journal_faults(valid):
     f["note-behind-end"] = chained(records + [(journal.NOTE, b"too late")])
     f["note-before-begin"] = chained([(journal.NOTE, b"too early")] + records)
     f["note-not-utf8"] = chained(records[:2] + [(journal.NOTE, b"\xff")] + records[2:])
+    # lengths that pass the end of the file, where no torn file could have them
+    for name, index in (("begin", 0), ("step", step), ("end", end)):
+        f[f"{name}-length-passes-the-end"] = raw(parsed[index].offset + 3, "B", 0x40)
+    noted = bytearray(chained(records[:3] + [(journal.NOTE, b"on a Monday")] + records[3:]))
+    noted[parsed[3].offset + 3] = 0x40
+    f["note-length-passes-the-end"] = bytes(noted)
     # the chain
     f["chain-tag-wrong"] = raw(parsed[step].offset + 4 + len(parsed[step].payload), "B",
                                parsed[step].tag[0] ^ 1)

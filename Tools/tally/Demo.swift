@@ -96,7 +96,7 @@ struct Demo {
   /// Runs the recipe; the journal stays in memory.
   func adapt(onEpoch: (Run.Epoch) -> Void) throws -> (run: TrainingRun, journal: LoadedJournal) {
     let run = try TrainingRun(model, recipe: recipe.bytes, samples: training)
-    var writer = JournalWriter(CollectingSink())
+    var writer = JournalWriter(MemorySink())
     run.begin(&writer)
     var shown: UInt32?
     while !run.run.isDone {

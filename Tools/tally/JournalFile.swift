@@ -46,7 +46,7 @@ final class JournalFile {
     lastFlush = .now
   }
 
-  /// Flushes and waits until the disk has it.
+  /// Flushes and waits until the disk has it: at the end, and before a checkpoint that relies on it.
   func finish() throws(InputError) {
     flush()
     if failure == nil, fsync(descriptor) != 0 { failure = OutputFile.failure(path) }

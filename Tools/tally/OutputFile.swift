@@ -63,6 +63,11 @@ struct OutputFile {
     }
   }
 
+  /// Whether a file is there and has no bytes: what is left of one whose writer ended at once.
+  static func isEmpty(_ path: String) -> Bool {
+    status(path).map { $0.st_mode & S_IFMT == S_IFREG && $0.st_size == 0 } ?? false
+  }
+
   static func failure(_ path: String) -> InputError {
     refused(path, String(cString: strerror(errno)))
   }

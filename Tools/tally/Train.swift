@@ -20,6 +20,8 @@ extension Verb {
       .value("--log", nil, "FILE", "steps and epochs as JSON lines, while the run goes"),
       .value("--tensorboard", nil, "FOLDER", "the same as an event file for TensorBoard"),
       .flag("--resume", nil, "go on where the journal ends; same bytes as a run in one piece"),
+      .value(
+        "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
       .flag("--force", nil, "replace existing outputs"),
       .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
       .value("--model", "-m", "FILE", "with --replay: the model the run began with"),
@@ -27,8 +29,9 @@ extension Verb {
       .flag("--dry-run", nil, "print the resolved recipe and its digest, train nothing"),
     ],
     details: """
-      Ctrl-C ends the run between two steps with a valid journal; --resume repeats it from its
-      start, compares, and goes on.
+      Ctrl-C ends the run between two steps with a valid journal. --resume goes on from the newest
+      checkpoint in JOURNAL.checkpoints, or from the start, repeats and compares what the journal
+      holds beyond it, and appends. Without --checkpoint one checkpoint is kept while the run lasts.
 
       --replay needs the journal and the model the run began with, and no data: the journal of a
       zeroth-order run of weights and gains (head frozen, or in a group of weights) holds the
@@ -73,12 +76,22 @@ private struct TrainCommand {
     let samples = try Inputs.samples(data, for: model, console)
     let validation = try arguments["--validate"].map { try Inputs.samples($0, for: model, console) }
     let fields = try document.resolved(for: model, hasLabels: samples.samples.labels != nil)
-    let run = try TrainingRun(
-      model, recipe: fields.bytes, samples: samples, validation: validation)
-    if let old { try TrainCommand.check(old, journalPath, model, fields, samples, validation) }
+    let period = try checkpointPeriod()
+    func makeRun() throws(InputError) -> TrainingRun {
+      try TrainingRun(model, recipe: fields.bytes, samples: samples, validation: validation)
+    }
+    var run = try makeRun()
+    var start: LoadedJournal.Place?
+    let folder = CheckpointFolder(besides: journalPath)
+    if let old {
+      try TrainCommand.check(old, journalPath, model, fields, samples, validation)
+      (run, start) = try resumed(run, old, folder, makeRun)
+    }
     let live = try liveLog(run, model, samples, resuming: old)
     let file = try JournalFile(journalPath, keeping: old?.goodByteCount ?? 0)
-    var loop = TrainingLoop(run, file, resuming: old, live: live, console)
+    let checkpoints = CheckpointWriter(folder, period: period, resumingAt: start?.stepCount)
+    var loop = TrainingLoop(
+      run, file, checkpoints, resuming: old, at: start, live: live, console)
     let signal = try loop.finish()
     if signal == 0 { try output.write(run.modelBytes) }
     report(loop, run, fields, samples, signal)
@@ -129,10 +142,43 @@ private struct TrainCommand {
     return try TrainCommand.loadedJournal(path, console)
   }
 
-  /// nil for a journal that was cut inside its header.
+  private func checkpointPeriod() throws(InputError) -> UInt32? {
+    guard let text = arguments["--checkpoint"] else { return nil }
+    guard let period = UInt32(text), period >= 1 else {
+      throw InputError(
+        802, "\u{2018}\(text)\u{2019} is not a number of steps", place: "--checkpoint", exit: 2)
+    }
+    return period
+  }
+
+  /// A run that stands at the newest checkpoint that fits the journal, and where that is; the run as it
+  /// was if there is none.
+  private func resumed(
+    _ run: TrainingRun, _ journal: LoadedJournal, _ folder: CheckpointFolder,
+    _ makeRun: () throws(InputError) -> TrainingRun
+  ) throws(InputError) -> (TrainingRun, LoadedJournal.Place?) {
+    for entry in folder.entries.reversed() where entry.step <= journal.stepCount {
+      let checkpoint: LoadedCheckpoint
+      do throws(InputError) {
+        checkpoint = try CheckpointFolder.load(entry)
+      } catch {
+        console.note("\(entry.path) is thrown away: \(error.message)")
+        unlink(entry.path)
+        continue
+      }
+      guard let place = journal.place(of: checkpoint.checkpoint) else { continue }
+      let run = try makeRun()
+      if run.resume(checkpoint, at: place) { return (run, place) }
+      console.note("\(entry.path) is not used: its state is none of this run")
+    }
+    return (run, nil)
+  }
+
+  /// nil for a journal that was cut inside its header, or before it.
   private static func loadedJournal(
     _ path: String, _ console: Console
   ) throws(InputError) -> LoadedJournal? {
+    if OutputFile.isEmpty(path) { return nil }
     let journal: LoadedJournal
     let bytes = try Inputs.journalBytes(path)
     do throws(JournalError) {

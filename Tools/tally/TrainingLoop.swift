@@ -7,24 +7,35 @@ struct TrainingLoop {
   private let run: TrainingRun
   private let file: JournalFile
   private let console: Console
+  private var checkpoints: CheckpointWriter
   private var sink: ResumingSink<JournalFileSink>
+  /// Whether the run stands at a checkpoint rather than at its start.
+  private let isUnderWay: Bool
   private(set) var epochs: [EpochResult] = []
   private var live: LiveLog?
 
   /// - Parameters:
   ///   - journal: what there is already of this run's journal.
+  ///   - place: where in it the run stands, if it has gone on from a checkpoint.
   ///   - live: what else is written while the run goes.
   init(
-    _ run: TrainingRun, _ file: JournalFile, resuming journal: LoadedJournal?, live: LiveLog?,
+    _ run: TrainingRun, _ file: JournalFile, _ checkpoints: CheckpointWriter,
+    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, live: LiveLog?,
     _ console: Console
   ) {
     self.run = run
     self.live = live
     self.file = file
+    self.checkpoints = checkpoints
     self.console = console
+    isUnderWay = place != nil
     if let journal {
-      sink = ResumingSink(JournalFileSink(file: file), resuming: journal)
-      console.note("repeating the \(journal.stepCount) steps of the journal")
+      sink = ResumingSink(JournalFileSink(file: file), resuming: journal, at: place)
+      let first = place?.stepCount ?? 0
+      let from = place == nil ? "" : "going on from the checkpoint behind step \(first); "
+      console.note("\(from)repeating \(journal.stepCount - first) steps of the journal")
+      // Epochs before the checkpoint are not run again.
+      epochs = journal.epochs.filter { $0.index < run.run.trainer.epoch }
     } else {
       sink = ResumingSink(JournalFileSink(file: file))
     }
@@ -39,21 +50,29 @@ struct TrainingLoop {
   /// - Throws: TLY0806 if the journal cannot be written, TLY0904 if a resumed run does not come out as
   ///   its journal says.
   mutating func finish() throws(InputError) -> Int32 {
+    let run = run
     var progress = Progress(console, run)
-    run.begin(&sink)
+    if !isUnderWay { run.begin(&sink) }
     while !run.run.isDone {
       if sink.isStopped { break }
       let signal = console.world.interruption()
       if signal != 0 {
         progress.clear()
         try file.finish()
+        try checkpoints.write(run, sink.chain)
         return signal
       }
       let before = epochs.last?.index
       run.takeStep(&sink)
       file.flushIfDue()
+      if !sink.isStopped, checkpoints.isDue(run.run.trainer) {
+        // A checkpoint stands for records that must not be lost before it.
+        try file.finish()
+        try checkpoints.write(run, sink.chain)
+      }
       progress.update(run.run)
-      live?.update(run.run)
+      let state = run.run
+      live?.update(state)
       if let epoch = run.run.lastEpoch, epoch.index != before {
         epochs.append(EpochResult(epoch))
         progress.clear()
@@ -69,9 +88,9 @@ struct TrainingLoop {
         note: "the journal was changed, or another version of the arithmetic wrote it", exit: 1)
     }
     try file.finish()
-    let head = self.head
-    live?.end(
-      model: run.run.trainer.session.modelDigest, journal: head, steps: run.run.trainer.step)
+    checkpoints.finish()
+    let (head, trainer) = (self.head, run.run.trainer)
+    live?.end(model: trainer.session.modelDigest, journal: head, steps: trainer.step)
     return 0
   }
 

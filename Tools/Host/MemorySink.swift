@@ -1,7 +1,7 @@
 public import Tally
 
-/// A sink that keeps what is written in memory.
-public struct CollectingSink: ByteSink {
+/// A sink that keeps a journal in memory.
+public struct MemorySink: ByteSink {
   public private(set) var bytes: [UInt8] = []
 
   public init() {}

@@ -99,8 +99,8 @@ extension Trainer {
   /// e of a group within its range, and counts that nothing can make overflow (SPEC 8.18).
   private func hasLegalSize(_ group: Int) -> Bool {
     guard let counts = session.perturbationCounts(group: group) else { return true }
-    for word in 1..<counts.count where counts[word] < 0 || counts[word] >> 46 != 0 { return false }
-    return abs(counts[0]) <= PerturbationSize.largestExponent
+    for word in 1..<6 where counts[word] < 0 || counts[word] >> 46 != 0 { return false }
+    return counts[6] >= 0 && abs(counts[0]) <= PerturbationSize.largestExponent
   }
 
   private func isPositiveScale(_ mantissa: Int32, _ exponent: Int32) -> Bool {

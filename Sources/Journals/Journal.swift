@@ -151,7 +151,7 @@ public struct JournalReader {
       guard u32(start + 100) == 0 else { return true }
       for index in 64..<96 where bytes[start + index] != 0 { return false }
       return true
-    case .range: return (1...2).contains(bytes[start + 8]) && bytes[start + 9] != 0
+    case .range: return (1...3).contains(bytes[start + 8]) && bytes[start + 9] != 0
     case .note: return bytes.slice(start, record.byteCount).withRawSpan { isUTF8($0) }
     case .step, .root, .epoch, .end, .kept, .differences: return true
     }

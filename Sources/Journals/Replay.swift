@@ -67,7 +67,12 @@ public struct Replay {
     case .end:
       let recorded = reader.bytes.withRawSpan { Digest(reading: $0, at: start + 8) }
       if recorded != run.session.modelDigest { return failed(.result) }
-    case .step, .range, .kept, .epoch, .note: break
+    case .range:
+      let octaves = Int8(bitPattern: reader.bytes[start + 9])
+      guard reader.bytes[start + 8] == RangeChange.Target.perturbation.rawValue,
+        run.changeSigma(group: reader.u32(start + 4), by: octaves)
+      else { return failed(.range) }
+    case .step, .kept, .epoch, .note: break
     }
     return nil
   }

@@ -38,6 +38,14 @@ public enum Gain {
     return Int32(truncatingIfNeeded: min(max(change, -Int64(most)), Int64(most)))
   }
 
+  /// A bias whose real value stays while its Scale changes.
+  ///
+  /// - Parameter ratio: of the old Scale to the new one.
+  @inlinable
+  public static func rescaled(bias: Int32, _ ratio: Multiplier) -> Int32 {
+    min(max(ratio.requantize(bias), -UpdateLimit.bias), UpdateLimit.bias)
+  }
+
   /// S·(2³⁰ − v)·2⁻³⁰, or S itself where v is 0 or the exponent would leave −512…512.
   ///
   /// - Parameter velocity: above −2³⁰ and below 2³⁰.

@@ -87,13 +87,12 @@ struct BufferList {
     }
     if update.contains(.biases) { try add(row: row, .biasVelocities, 4 * outputs) }
     // A range change rescales biases even where training leaves them alone.
-    if update.contains(.biases) || isPerturbed || training.tracksRanges {
+    let hasGain = training.perturbsScales(network, ofNode: index)
+    if update.contains(.biases) || isPerturbed || hasGain || training.tracksRanges {
       try add(row: row, .biases, 4 * outputs)
     }
     if update.contains(.scales) { try add(row: row, .scaleVelocities, 4 * node.scaleCount) }
-    if update.contains(.scales) || training.tracksRanges
-      || training.perturbsScales(network, ofNode: index)
-    {
+    if update.contains(.scales) || hasGain || training.tracksRanges {
       try add(row: row, .weightScales, 8 * node.scaleCount)
     }
   }
@@ -219,6 +218,11 @@ struct BufferList {
       if training.groupCount > 0 {
         try add(row: 0, .differences, 4 * training.differenceCount)
         try add(row: 0, .signedSums, 4 * 256)
+        if training.adaptsSigma {
+          try add(
+            row: 0, .perturbationCounts,
+            SessionTable.perturbationByteCount * training.groupCount)
+        }
       }
     }
     try add(row: 0, .forwardWorkspace, byteCount, from: lossTime, to: lossTime)

@@ -42,11 +42,13 @@ public struct SessionRequest {
     public let groups: View<UInt8>?
     /// D of one step (SPEC 8.15): batch size times queries.
     public let differenceCount: Int
+    /// σ of a group follows what is measured with it (SPEC 8.18).
+    public let adaptsSigma: Bool
 
     public init(
       updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
       hasMomentum: Bool, tracksRanges: Bool, hasSparseGradients: Bool = false,
-      groups: View<UInt8>? = nil, differenceCount: Int = 0
+      groups: View<UInt8>? = nil, differenceCount: Int = 0, adaptsSigma: Bool = false
     ) {
       self.updates = updates
       self.channelLists = channelLists
@@ -57,6 +59,7 @@ public struct SessionRequest {
       self.hasSparseGradients = hasSparseGradients
       self.groups = groups
       self.differenceCount = differenceCount
+      self.adaptsSigma = adaptsSigma
     }
 
     /// What back-propagation changes.
@@ -105,6 +108,7 @@ public enum BufferPurpose: Int, Sendable, CaseIterable {
   case keptChannels, touchedRows, histogram, activation, mask, gradient, incomingGradient,
     forwardWorkspace
   case backwardWorkspace, sessionTable, differences, perturbedWeights, signedSums
+  case perturbationCounts
 }
 
 /// Where every buffer of a session lies in its arena, computed before the first byte is used.

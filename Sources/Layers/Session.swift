@@ -81,6 +81,9 @@ public struct Session {
     }
     for tensor in 0..<network.tensorCount { histogram(tensor)?.fill(0) }
     keptCounts?.fill(0)
+    for group in 0..<(request.training?.groupCount ?? 0) {
+      perturbationCounts(group: group)?.fill(0)
+    }
     refreshAll()
   }
 
@@ -206,6 +209,14 @@ public struct Session {
     let offset = table.offset(0, .keptCounts)
     guard offset >= 0 else { return nil }
     return arena.view(offset, 3 * sparseNodeCount(in: 0..<network.nodeCount), of: UInt32.self)
+  }
+
+  /// What decides the size of a group's perturbations; `nil` if it stays (SPEC 8.18).
+  package func perturbationCounts(group: Int) -> View<Int64>? {
+    let offset = table.offset(0, .perturbationCounts)
+    guard offset >= 0 else { return nil }
+    let byteCount = SessionTable.perturbationByteCount
+    return arena.view(offset + byteCount * group, byteCount / 8, of: Int64.self)
   }
 
   /// 33 counts of a tracked tensor (SPEC 8.9).

@@ -17,6 +17,9 @@ package struct SessionTable {
   /// Three counts of a sparse node (SPEC 8.12).
   package static var keptCountByteCount: Int { 12 }
 
+  /// Seven numbers of 64 bits for a group of coordinates (SPEC 8.18).
+  package static var perturbationByteCount: Int { 7 * 8 }
+
   /// 33 counts of 64 bits (SPEC 8.9).
   package static var histogramByteCount: Int { 33 * 8 }
 

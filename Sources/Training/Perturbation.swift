@@ -9,6 +9,7 @@ struct Perturbation {
   let session: Session
   let zerothOrder: ZerothOrderRecipe
   let group: CoordinateGroup
+  let size: PerturbationSize
   let key: RandomKey
   let step: UInt32
 
@@ -28,22 +29,27 @@ struct Perturbation {
 
   // MARK: Sizes
 
+  /// σ of weights, in LSB.
+  var weightSigma: Int32 { size.scaled(zerothOrder.weightSigma) }
+
   /// σ of a node's biases, in bias LSB: as large in real units as the weights'.
   func biasSigma(_ node: Node) -> Int32 {
     let input = session.table.scale(node.firstInput)
-    let ratio = Scale(UInt64(zerothOrder.weightSigma)) / input
+    let ratio = Scale(UInt64(truncatingIfNeeded: weightSigma)) / input
     return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 20))
   }
 
   /// σ of the perturbed tensor, in its LSB.
   func tensorSigma(_ tensor: Int) -> Int32 {
-    guard network.node(tensor - 1).hasAccumulators else { return zerothOrder.nodeSigma }
-    let ratio = zerothOrder.logitSigma / session.logitScale
+    guard network.node(tensor - 1).hasAccumulators else {
+      return size.scaled(zerothOrder.nodeSigma)
+    }
+    let ratio = size.scaled(zerothOrder.logitSigma) / session.logitScale
     return Int32(truncatingIfNeeded: min(max(ratio.roundedToInteger(fractionBits: 0), 1), 1 << 24))
   }
 
   /// σ of gains in Q30.
-  var gainSigma: Int64 { zerothOrder.gainSigma.roundedToInteger(fractionBits: 30) }
+  var gainSigma: Int64 { size.scaled(zerothOrder.gainSigma).roundedToInteger(fractionBits: 30) }
 
   // MARK: Forward
 
@@ -100,13 +106,19 @@ struct Perturbation {
   private func runGains(_ index: Int, _ query: Int, _ sign: Int32, first: Int, samples: Int) {
     let node = network.node(index)
     guard let shape = node.operation.weighted else { return }
+    func directions(_ sample: Int) -> RandomStream {
+      stream(index, .scales, position: first + sample, query: query)
+    }
     var current = -1
     session.forEachTile(index, node, shape, samples: 0..<samples) {
       accumulators, sample, element, count in
       if sample != current {
+        if current >= 0 {
+          shiftBiases(index, node, sign, directions(current), isBack: true)
+        }
         current = sample
-        perturbMultipliers(
-          index, node, sign, stream(index, .scales, position: first + sample, query: query))
+        perturbMultipliers(index, node, sign, directions(sample))
+        shiftBiases(index, node, sign, directions(sample), isBack: false)
       }
       session.placeTile(
         index, node, accumulators, sample: sample, first: element, count: count)
@@ -121,13 +133,38 @@ struct Perturbation {
     let input = session.table.scale(node.firstInput)
     let output = session.table.scale(index + 1)
     for channel in 0..<node.scaleCount {
-      let u = stream.sign(group.kind == .gain ? 0 : UInt32(truncatingIfNeeded: channel))
-      let factor = UInt64(truncatingIfNeeded: 1 << 30 + Int64(sign * u) * gainSigma)
-      let scale = (session.weightScale(index, node, channel) * Scale(factor))
-        .multiplied(byPowerOfTwo: -30)
+      let scale = perturbedScale(index, node, channel, sign, stream)
       let multiplier = (input * scale / output).multiplier
       multipliers.mantissas[channel] = multiplier.mantissa
       multipliers.shifts[channel] = multiplier.shift
+    }
+  }
+
+  /// S_w·(1 + σ·u) of a channel.
+  private func perturbedScale(
+    _ index: Int, _ node: Node, _ channel: Int, _ sign: Int32, _ stream: RandomStream
+  ) -> Scale {
+    let u = stream.sign(group.kind == .gain ? 0 : UInt32(truncatingIfNeeded: channel))
+    let factor = UInt64(truncatingIfNeeded: 1 << 30 + Int64(sign * u) * gainSigma)
+    return (session.weightScale(index, node, channel) * Scale(factor))
+      .multiplied(byPowerOfTwo: -30)
+  }
+
+  /// Adds to the derived biases, or takes back, what keeps each bias's real value under a perturbed
+  /// Scale: a gain is of the weights alone.
+  private func shiftBiases(
+    _ index: Int, _ node: Node, _ sign: Int32, _ stream: RandomStream, isBack: Bool
+  ) {
+    let biases = session.biases(index, node)
+    let derived = session.offsetBiases(index, node)
+    var ratio = Multiplier(mantissa: 0, shift: 0)
+    for o in 0..<biases.count {
+      if o == 0 || node.scalesPerChannel {
+        let scale = perturbedScale(index, node, o, sign, stream)
+        ratio = (session.weightScale(index, node, o) / scale).multiplier
+      }
+      let change = Gain.rescaled(bias: biases[o], ratio) &- biases[o]
+      derived[o] &+= isBack ? 0 &- change : change
     }
   }
 
@@ -135,7 +172,7 @@ struct Perturbation {
     let node = network.node(index)
     guard let shape = node.operation.weighted else { return }
     let isShared = !zerothOrder.isPerSample(group)
-    let sigma = sign * zerothOrder.weightSigma
+    let sigma = sign * weightSigma
     let biasStep = sign * biasSigma(node)
     let weights = session.weights(index, node)
     let buffer = session.arena.view(

@@ -9,14 +9,16 @@ public struct RangeChange: Equatable, Sendable {
   public enum Target: UInt8, Sendable {
     case tensor = 1
     case weights = 2
+    /// σ of a group of coordinates (SPEC 8.18).
+    case perturbation = 3
   }
 
   /// The step after which it happens; `calibration` before step 0.
   public var step: UInt32
-  /// Tensor number, or node number.
+  /// Tensor number, node number or group number.
   public var index: UInt32
   public var target: Target
-  /// The Scale is multiplied by 2^k.
+  /// The Scale, or σ, is multiplied by 2^k.
   public var octaves: Int8
   public var tail: UInt32
   public var count: UInt32
@@ -190,6 +192,8 @@ struct RangeTracker {
     switch change.target {
     case .tensor: applyToTensor(Int(change.index), Int32(change.octaves))
     case .weights: applyToWeights(Int(change.index), Int32(change.octaves))
+    // No Scale: the step itself decides it.
+    case .perturbation: false
     }
   }
 

@@ -17,6 +17,8 @@ extension Session {
     for index in 0..<network.nodeCount {
       var update = needs.gradientUpdate(ofNode: index)
       if needs.perturbsWeights(network, ofNode: index) { update.formUnion([.weights, .biases]) }
+      // A gain leaves biases their real values, in new units.
+      if needs.perturbsScales(network, ofNode: index) { update.insert(.biases) }
       let node = network.node(index)
       if update.contains(.weights) {
         hash.update(view: weights(index, node))
@@ -38,6 +40,11 @@ extension Session {
     for tensor in 0..<network.tensorCount { hash.update(table.scale(tensor)) }
     for index in 0..<network.nodeCount {
       if let largest = largestGradient(index) { hash.update(view: largest.slice(0, 2)) }
+    }
+    for group in 0..<needs.groupCount {
+      if let counts = perturbationCounts(group: group) {
+        hash.update(littleEndian: UInt32(truncatingIfNeeded: counts[0]))
+      }
     }
     return hash.finalize()
   }

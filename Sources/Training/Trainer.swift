@@ -139,7 +139,10 @@ public struct Trainer {
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
     onEvent(.step(result))
-    if let zerothOrder { onEvent(.differences(zerothOrder.record)) }
+    if let zerothOrder {
+      onEvent(.differences(zerothOrder.record))
+      if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
+    }
     if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
     step += 1
   }

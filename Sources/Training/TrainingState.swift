@@ -24,6 +24,9 @@ extension Trainer {
       session.largestGradient(index).map { body($0.slice(0, 2).bytes) }
     }
     for tensor in 0..<network.tensorCount { body(session.table.scaleBytes(tensor)) }
+    for group in 0..<recipe.needs.groupCount {
+      session.perturbationCounts(group: group).map { body($0.bytes) }
+    }
     guard recipe.tracksRanges else { return }
     for tensor in 0..<network.tensorCount { session.histogram(tensor).map { body($0.bytes) } }
     for tensor in 0..<network.tensorCount { body(session.table.historyBytes(tensor)) }
@@ -59,6 +62,7 @@ extension Trainer {
     let network = session.network
     for index in 0..<network.nodeCount where !hasLegalParameters(index) { return false }
     for tensor in 0..<network.tensorCount where !hasLegalScale(tensor) { return false }
+    for group in 0..<recipe.needs.groupCount where !hasLegalSize(group) { return false }
     return hasLegalSums() && hasLegalHistory(behind: step)
   }
 
@@ -90,6 +94,13 @@ extension Trainer {
     // Y_max is zero until a gradient has been seen.
     guard let largest = session.largestGradient(index) else { return true }
     return Scale(mantissa: largest[0], exponent: largest[1]) != nil
+  }
+
+  /// e of a group within its range, and counts that nothing can make overflow (SPEC 8.18).
+  private func hasLegalSize(_ group: Int) -> Bool {
+    guard let counts = session.perturbationCounts(group: group) else { return true }
+    for word in 1..<6 where counts[word] < 0 || counts[word] >> 46 != 0 { return false }
+    return counts[6] >= 0 && abs(counts[0]) <= PerturbationSize.largestExponent
   }
 
   private func isPositiveScale(_ mantissa: Int32, _ exponent: Int32) -> Bool {

@@ -91,9 +91,7 @@ public struct ZerothOrderRecipe {
     guard bytes.count >= ZerothOrderRecipe.fixedByteCount else { return 0 }
     guard queries >= 1, UInt64(queries) * UInt64(batch) <= ZerothOrderRecipe.largestDifferenceCount
     else { return 0 }
-    for offset in 2..<5 where bytes[offset] > 1 { return offset }
-    // Adaption of σ is reserved.
-    guard bytes[5] == 0 else { return 5 }
+    for offset in 2..<6 where bytes[offset] > 1 { return offset }
     guard weightSigma >= 1, weightSigma <= 63 else { return 6 }
     guard nodeSigma >= 1, nodeSigma <= 63 else { return 7 }
     // Below one half, so that no gain turns negative.

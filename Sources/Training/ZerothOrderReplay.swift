@@ -60,4 +60,14 @@ public struct ZerothOrderReplay {
     step += 1
     return true
   }
+
+  /// Takes in a change of σ, as the record after a step says it.
+  ///
+  /// - Returns: false, with nothing changed, if the recipe does not allow it.
+  public func changeSigma(group: UInt32, by octaves: Int8) -> Bool {
+    guard zerothOrder.adaptsSigma, group < zerothOrder.groupCount, abs(octaves) == 1 else {
+      return false
+    }
+    return PerturbationSize(session, zerothOrder, group: Int(group)).change(by: Int64(octaves))
+  }
 }

@@ -22,11 +22,13 @@ struct ZerothOrderStep {
     _ session: Session, _ recipe: Recipe, _ zerothOrder: ZerothOrderRecipe, key: RandomKey,
     step: UInt32, batch: Int
   ) {
-    let group = zerothOrder.group(zerothOrder.groupIndex(step: step))
+    let index = zerothOrder.groupIndex(step: step)
+    let group = zerothOrder.group(index)
     self.recipe = recipe
     self.batch = batch
     perturbation = Perturbation(
-      session: session, zerothOrder: zerothOrder, group: group, key: key, step: step)
+      session: session, zerothOrder: zerothOrder, group: group,
+      size: PerturbationSize(session, zerothOrder, group: index), key: key, step: step)
     differences = session.arena.view(
       session.table.offset(0, .differences),
       zerothOrder.differenceCount(samples: batch, group), of: Int32.self)
@@ -47,7 +49,10 @@ struct ZerothOrderStep {
   ///   - first: the position in the step of the sample in slot 0.
   ///   - loss: of the sample in a slot, from the logits as they are.
   func measure(first: Int, samples: Int, loss: (_ slot: Int) -> Int64) {
-    if first == 0 { differences.fill(0) }
+    if first == 0 {
+      differences.fill(0)
+      perturbation.size.baseLoss = 0
+    }
     for query in 0..<zerothOrder.queries {
       for side in 0..<(zerothOrder.difference == .antithetic ? 2 : 1) {
         let sign: Int32 = side == 0 ? 1 : -1
@@ -62,8 +67,18 @@ struct ZerothOrderStep {
 
   /// Takes in the loss of a sample without perturbation.
   func note(baseLoss loss: Int64, position: Int) {
-    guard zerothOrder.difference == .forward else { return }
-    for query in 0..<zerothOrder.queries { add(-1, loss, position: position, query: query) }
+    if zerothOrder.difference == .forward {
+      for query in 0..<zerothOrder.queries { add(-1, loss, position: position, query: query) }
+    }
+    let size = perturbation.size
+    guard size.isAdapted else { return }
+    guard zerothOrder.isPerSample(group) else {
+      size.baseLoss = saturatingSum(size.baseLoss, loss)
+      return
+    }
+    for query in 0..<zerothOrder.queries {
+      size.count(difference: differences[index(position, query)], baseLoss: loss, samples: 1)
+    }
   }
 
   private func add(_ sign: Int32, _ loss: Int64, position: Int, query: Int) {
@@ -80,6 +95,10 @@ struct ZerothOrderStep {
     let queries = zerothOrder.queries
     for entry in isPerSample ? first * queries..<(first + samples) * queries : 0..<queries {
       var difference = differences[entry]
+      if !isPerSample {
+        perturbation.size.count(
+          difference: difference, baseLoss: perturbation.size.baseLoss, samples: batch)
+      }
       if zerothOrder.difference == .forward { difference &*= 2 }
       if zerothOrder.usesSign { difference = difference.signum() << 12 }
       differences[entry] = difference
@@ -104,6 +123,11 @@ struct ZerothOrderStep {
       unit: isAccumulators ? session.logitScale : session.table.scale(tensor), sigma: sigma)
     let quantization = network.quantization(ofTensor: tensor)
     let (least, most) = (quantization.low + sigma, quantization.high - sigma)
+    if perturbation.size.isAdapted && !isAccumulators {
+      countMoved(
+        session.activation(tensor).slice(0, backward.samples * estimate.dimension),
+        quantization, sigma)
+    }
     let accumulators = session.arena.view(
       session.table.offset(0, .signedSums), 128, of: Int32.self)
     backward.run(from: tensor, to: group.node, scale: scale, accumulators: accumulators) {
@@ -122,6 +146,45 @@ struct ZerothOrderStep {
         if value < least || value > most { part[element] = 0 }
       }
     }
+  }
+}
+
+// MARK: - The size of perturbations
+
+extension ZerothOrderStep {
+  /// Counts values of a tensor that σ could not move, though a perturbation of one could.
+  private func countMoved(_ values: View<Int8>, _ bounds: Quantization, _ sigma: Int32) {
+    for index in 0..<values.count {
+      let value = Int32(values[index])
+      perturbation.size.count(
+        isMovable: value > bounds.low && value < bounds.high,
+        isMoved: value >= bounds.low + sigma && value <= bounds.high - sigma)
+    }
+  }
+
+  /// The same of a group's weights.
+  private func countMovedWeights() {
+    let network = session.network
+    let most = 127 - perturbation.weightSigma
+    for index in group.node..<network.nodeCount where network.contains(group, index) {
+      let weights = session.weights(index, network.node(index))
+      for element in 0..<weights.count {
+        let size = abs(Int32(weights[element]))
+        perturbation.size.count(isMovable: size < 127, isMoved: size <= most)
+      }
+    }
+  }
+
+  /// After the step's updates: whether σ of its group changes (SPEC 8.18).
+  func adaptSize() -> RangeChange? {
+    guard perturbation.size.visit(period: recipe.rangePeriod) else { return nil }
+    if group.kind == .weights { countMovedWeights() }
+    guard let change = perturbation.size.decide() else { return nil }
+    return RangeChange(
+      step: perturbation.step,
+      index: UInt32(truncatingIfNeeded: zerothOrder.groupIndex(step: perturbation.step)),
+      target: .perturbation, octaves: change.octaves, tail: UInt32(clamping: change.tail),
+      count: UInt32(clamping: change.count))
   }
 }
 
@@ -165,9 +228,12 @@ struct ZerothOrderEstimate {
   let shrink: Scale
   /// Q·B_t.
   private let evaluations: Int
+  /// d.
+  let dimension: Int
 
   init(_ zerothOrder: ZerothOrderRecipe, _ group: CoordinateGroup, batch: Int, dimension: Int) {
     evaluations = zerothOrder.queries * batch
+    self.dimension = dimension
     let directions = zerothOrder.isPerSample(group) ? evaluations : zerothOrder.queries
     shrink =
       Scale(UInt64(truncatingIfNeeded: directions))

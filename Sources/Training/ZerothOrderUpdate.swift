@@ -63,7 +63,7 @@ struct ZerothOrderUpdate {
   private func forEachRun(
     _ index: Int, _ weights: View<Int8>, _ body: (_ sums: View<Int32>, _ first: Int) -> Void
   ) {
-    let most = 127 - zerothOrder.weightSigma
+    let most = 127 - perturbation.weightSigma
     var first = 0
     while first < weights.count {
       let count = min(128, weights.count - first)
@@ -92,7 +92,7 @@ struct ZerothOrderUpdate {
     guard let shape = node.operation.weighted else { return }
     let weights = session.weights(index, node)
     let rate = rates.rate(isHead: isHead(index), .weights)
-    let sigma = zerothOrder.weightSigma
+    let sigma = perturbation.weightSigma
     var limits = Backward.StepLimits()
     if recipe.trustRatio != .zero || recipe.normClip != .zero {
       var squares = SquareSum()
@@ -211,7 +211,14 @@ struct ZerothOrderUpdate {
         let step = multiplier.requantize(sums[isLayer ? 0 : channel - first])
         let bounded = min(max(step, -GainLimit.step), GainLimit.step)
         let scale = session.weightScale(index, node, channel)
-        session.setWeightScale(index, node, channel, Gain.step(scale, velocity: bounded))
+        let next = Gain.step(scale, velocity: bounded)
+        session.setWeightScale(index, node, channel, next)
+        let biases = session.biases(index, node)
+        let ratio = (scale / next).multiplier
+        // The gain is of the weights alone: biases keep their real values.
+        for o in node.scalesPerChannel ? channel..<channel + 1 : 0..<biases.count {
+          biases[o] = Gain.rescaled(bias: biases[o], ratio)
+        }
       }
     }
     for index in group.node..<network.nodeCount where network.contains(group, index) {

@@ -48,7 +48,9 @@ private struct DueRecords {
       let isDue = !needsRoot && !needsEpoch
       add(start, reader)
       return isDue ? stepMisfit(start, reader) : .sequence
-    case .range: return recipe.map(\.tracksRanges) ?? true ? nil : .sequence
+    case .range:
+      let mayChange = recipe.map { $0.tracksRanges || $0.zerothOrder?.adaptsSigma == true }
+      return mayChange ?? true ? nil : .sequence
     case .kept: return recipe.map { $0.sparseGradients != nil } ?? true ? nil : .sequence
     case .differences: return recipe.map { $0.zerothOrder != nil } ?? true ? nil : .sequence
     case .root:

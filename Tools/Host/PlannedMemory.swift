@@ -101,6 +101,7 @@ extension BufferPurpose {
     case .differences: "loss differences"
     case .perturbedWeights: "perturbed weights"
     case .signedSums: "signed sums"
+    case .perturbationCounts: "perturbation counts"
     }
   }
 }

@@ -37,6 +37,7 @@ extension LayeredObject {
       try object.word("difference", [("antithetic", .antithetic), ("forward", .forward)])
       ?? .antithetic
     block.usesSign = try object.take("sign")?.bool() ?? false
+    block.adaptsSigma = try object.take("adaptSigma")?.bool() ?? false
     if var sigma = try object.object("sigma") {
       block.weightSigma = UInt8(try sigma.count("weights", in: 1...63) ?? 4)
       block.nodeSigma = UInt8(try sigma.count("nodes", in: 1...63) ?? 8)

@@ -10,9 +10,10 @@ public final class ReplayedRun {
   public let checkedRoots: Int
   /// The model file with the rebuilt parameters.
   public let modelBytes: [UInt8]
+  public let modelDigest: Digest
 
   /// - Parameter last: only the steps before this one.
-  /// - Throws: TLY0903 if the journal is of another model, TLY0905 if its recipe cannot be replayed.
+  /// - Throws: TLY0903 if the journal is of another model, TLY0906 if its recipe cannot be replayed.
   public init(
     _ model: LoadedModel, _ journal: LoadedJournal, before last: UInt32 = .max
   ) throws(InputError) {
@@ -38,7 +39,7 @@ public final class ReplayedRun {
         host.session, recipe, samples: inputs.sampleCount, planned: inputs.plannedSteps)
     else {
       throw InputError(
-        905, "this journal does not hold all of its run",
+        906, "this journal does not hold all of its run",
         note: "only runs of weights and gains by zeroth order, with the head frozen, replay",
         help: "tally verify with the data does the run again", exit: 4)
     }
@@ -47,5 +48,6 @@ public final class ReplayedRun {
     steps = replay.run.step
     checkedRoots = replay.checkedRoots
     modelBytes = host.modelBytes()
+    modelDigest = host.session.modelDigest
   }
 }

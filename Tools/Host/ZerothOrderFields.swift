@@ -7,6 +7,7 @@ public struct ZerothOrderFields: Equatable, Sendable {
   public var directions = ZerothOrderRecipe.Directions.perSample
   public var difference = ZerothOrderRecipe.Difference.antithetic
   public var usesSign = false
+  public var adaptsSigma = false
   /// In LSB.
   public var weightSigma: UInt8 = 4
   public var nodeSigma: UInt8 = 8
@@ -23,6 +24,7 @@ public struct ZerothOrderFields: Equatable, Sendable {
     directions = block.directions
     difference = block.difference
     usesSign = block.usesSign
+    adaptsSigma = block.adaptsSigma
     weightSigma = UInt8(block.weightSigma)
     nodeSigma = UInt8(block.nodeSigma)
     gainSigma = block.gainSigma
@@ -36,7 +38,8 @@ public struct ZerothOrderFields: Equatable, Sendable {
       withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
     put(queries)
-    for byte in [directions.rawValue, difference.rawValue, usesSign ? 1 : 0, 0] { put(byte) }
+    for byte in [directions.rawValue, difference.rawValue, usesSign ? 1 : 0] { put(byte) }
+    put(UInt8(adaptsSigma ? 1 : 0))
     put(weightSigma)
     put(nodeSigma)
     for scale in [gainSigma, logitSigma] {
@@ -81,7 +84,7 @@ extension ZerothOrderFields {
       "queries": JSONOutput(queries),
       "directions": directions == .perSample ? "sample" : "shared",
       "difference": difference == .antithetic ? "antithetic" : "forward",
-      "sign": .bool(usesSign),
+      "sign": .bool(usesSign), "adaptSigma": .bool(adaptsSigma),
       "sigma": [
         "weights": JSONOutput(weightSigma), "nodes": JSONOutput(nodeSigma),
         "gains": .string(gainSigma.decimalText), "logits": .string(logitSigma.decimalText),

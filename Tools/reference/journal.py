@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from network import ArithmeticVersionError, FormatError, require
 
-BEGIN, STEP, RANGE, ROOT, EPOCH, END, KEPT, NOTE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x08, 0x81
+BEGIN, STEP, RANGE, ROOT, EPOCH, END, NOTE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x81
+KEPT, DIFFERENCES = 0x08, 0x09
 RECORD_NAMES = {BEGIN: "begin", STEP: "step", RANGE: "range", ROOT: "root", EPOCH: "epoch",
-                END: "end", KEPT: "kept", NOTE: "note"}
-TENSOR, WEIGHTS = 1, 2
+                END: "end", KEPT: "kept", DIFFERENCES: "differences", NOTE: "note"}
+TENSOR, WEIGHTS, PERTURBATION = 1, 2, 3
 CALIBRATION = 0xFFFFFFFF
 
 MAGIC = b"TLYJRNL\n"
@@ -20,6 +21,7 @@ RANGE_LAYOUT = struct.Struct("<IIBbHII")
 ROOT_LAYOUT = struct.Struct("<I32s")
 EPOCH_LAYOUT = struct.Struct("<IIqIIqII")
 END_LAYOUT = struct.Struct("<II32s")
+DIFFERENCES_LAYOUT = struct.Struct("<III")  # then D, i32 each
 SIZES = {STEP: 40, RANGE: 20, ROOT: 36, EPOCH: 40, END: 40}
 U32 = (1 << 32) - 1
 
@@ -50,6 +52,11 @@ def pack_range(t, number, kind, k, tail, count):
 
 def pack_epoch(epoch, samples, loss, correct, v_samples, v_loss, v_correct):
     return EPOCH_LAYOUT.pack(epoch, samples, loss, correct, v_samples, v_loss, v_correct, 0)
+
+
+def pack_differences(t, group, samples, differences):
+    return DIFFERENCES_LAYOUT.pack(t, group, samples) + struct.pack(
+        f"<{len(differences)}i", *differences)
 
 
 def pack_end(steps, model):
@@ -111,7 +118,8 @@ class Record:
     @property
     def step(self):
         """The step number the record speaks of, or None."""
-        return struct.unpack_from("<I", self.payload)[0] if self.kind in (STEP, KEPT, RANGE, ROOT) else None
+        has_step = self.kind in (STEP, KEPT, DIFFERENCES, RANGE, ROOT)
+        return struct.unpack_from("<I", self.payload)[0] if has_step else None
 
 
 @dataclass
@@ -219,13 +227,16 @@ def check_payload(record):
     elif kind == KEPT:
         count = struct.unpack_from("<I", payload, 4)[0] if len(payload) >= 8 else -1
         require(len(payload) == 8 + 12 * count, f"{at}: {len(payload)} bytes for {count} nodes")
+    elif kind == DIFFERENCES:
+        require(len(payload) > 12 and len(payload) % 4 == 0, f"{at}: {len(payload)} bytes")
+        require(DIFFERENCES_LAYOUT.unpack_from(payload)[1] < 1 << 16, f"{at}: group number")
     else:
         require(len(payload) == SIZES[kind], f"{at}: {len(payload)} bytes instead of {SIZES[kind]}")
     if kind == STEP:
         require(STEP_LAYOUT.unpack(payload)[6] == 0, f"{at}: reserved bytes are not zero")
     if kind == RANGE:
         _, _, what, k, hole, _, _ = RANGE_LAYOUT.unpack(payload)
-        require(what in (TENSOR, WEIGHTS), f"{at}: unknown kind {what}")
+        require(what in (TENSOR, WEIGHTS, PERTURBATION), f"{at}: unknown kind {what}")
         require(hole == 0, f"{at}: reserved bytes are not zero")
         require(k != 0, f"{at}: a change by 0")
     if kind == EPOCH:
@@ -235,7 +246,8 @@ def check_payload(record):
 
 
 class Order:
-    """begin; ranges of the calibration; for each step: step, kept, its ranges, root if due, epoch; end."""
+    """begin; ranges of the calibration; for each step: step, kept, differences, its ranges, root if
+    due, epoch; end."""
 
     def __init__(self):
         self.last = None  # kind of the last chained record
@@ -252,16 +264,21 @@ class Order:
             require(record.step == self.steps, f"{at}: step {record.step} instead of {self.steps}")
             self.steps += 1
         if kind == KEPT:
-            require(last == STEP and record.step == self.steps - 1, f"{at}: out of order")
+            require(last == STEP, f"{at}: out of order")
+        if kind == DIFFERENCES:
+            require(last in (STEP, KEPT), f"{at}: out of order")
+        if kind in (KEPT, DIFFERENCES):
+            require(record.step == self.steps - 1, f"{at}: of another step")
         if kind == RANGE:
-            require(last in (BEGIN, STEP, KEPT, RANGE), f"{at}: out of order")
+            require(last in (BEGIN, STEP, KEPT, DIFFERENCES, RANGE), f"{at}: out of order")
             t = record.step
             require(t == (self.steps - 1 if self.steps else CALIBRATION), f"{at}: of another step")
         if kind == ROOT:
-            require(last in (STEP, KEPT, RANGE) and self.steps > 0, f"{at}: out of order")
+            require(last in (STEP, KEPT, DIFFERENCES, RANGE) and self.steps > 0, f"{at}: out of order")
             require(record.step == self.steps - 1, f"{at}: of another step")
         if kind == EPOCH:
-            require(last in (STEP, KEPT, RANGE, ROOT) and self.steps > 0, f"{at}: out of order")
+            require(last in (STEP, KEPT, DIFFERENCES, RANGE, ROOT) and self.steps > 0,
+                    f"{at}: out of order")
             epoch = EPOCH_LAYOUT.unpack(record.payload)[0]
             require(epoch == self.epochs, f"{at}: epoch {epoch} instead of {self.epochs}")
             self.epochs += 1

@@ -131,6 +131,8 @@ def random_recipe(draw, net, steps):
         recipe["sparseGradients"] = draw.of([
             {}, {"minimum": "0", "maximum": "1", "zeta": "0.5", "decay": draw.below(9)},
             {"minimum": "0.2", "maximum": "0.6", "headMinimum": 3}, {"kind": "topk", "ratio": "1/3"}])
+    if "sparseGradients" not in recipe and draw.below(4) == 0 and batch * 3 <= 65536:
+        zeroth_order(draw, recipe)
     return recipe
 
 
@@ -152,6 +154,18 @@ def random_layers(draw, net):
     return {"layers": layers}
 
 
+def zeroth_order(draw, recipe):
+    """Forward passes only, on the coordinates that recipe.md's `auto` takes."""
+    for key in ("momentum", "update"):
+        recipe.pop(key, None)
+    recipe["method"] = "zerothOrder"
+    recipe["zerothOrder"] = {
+        "head": draw.of(["closedForm", "zerothOrder", "frozen"]), "queries": draw.between(1, 3),
+        "directions": draw.of(["sample", "shared"]), "difference": draw.of(["antithetic", "forward"]),
+        "sign": bool(draw.below(4) == 0), "adaptSigma": bool(draw.below(2)),
+        "sigma": {"weights": draw.between(1, 20), "nodes": draw.between(1, 20)}}
+
+
 def random_run(seed, number, steps):
     draw = Draw(seed, number)
     kind = draw.below(3)
@@ -160,7 +174,10 @@ def random_run(seed, number, steps):
     if net.channels_first:
         shape = (shape[2], shape[0], shape[1])
     data = vectors_runs.images(count, shape, net.output.count)
-    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, random_recipe(draw, net, steps))
+    recipe = random_recipe(draw, net, steps)
+    if sum(node.is_weighted for node in net.nodes) == 1 and "zerothOrder" in recipe:
+        recipe["zerothOrder"]["head"] = "zerothOrder"  # There is nothing else to perturb.
+    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, recipe)
 
 
 def main(arguments):

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import scalar
 import sparse
+import zeroth
 from network import ArithmeticVersionError, FormatError, require
 from scalar import ZERO, Scale
 
@@ -15,7 +16,8 @@ MAGIC = b"TLYR"
 MASTERS, INT8 = 1, 2
 CONSTANT, COSINE, STEP = 1, 2, 3
 UPDATE_WEIGHTS, UPDATE_BIASES, UPDATE_SCALES = 1, 2, 4
-BLOCK_SPARSE, BLOCK_LISTS = 1, 3
+BACK_PROPAGATION, ZEROTH_ORDER, HYBRID = 1, 2, 3
+BLOCK_SPARSE, BLOCK_ZEROTH, BLOCK_LISTS = 1, 2, 3
 MAXIMUM_MOMENTUM = 32440
 FIXED = struct.Struct("<4sHHQIIIBBBB14iIHBBIIIIIIII")
 assert FIXED.size == 128
@@ -50,6 +52,8 @@ class Recipe:
     updates: list = field(default_factory=list)  # per node: bit 0 weights, bit 1 biases, bit 2 Scales
     selections: list = field(default_factory=list)  # per node: sparse.Selection or None
     sparse: object = None  # sparse.SparseFields, or None for whole gradients
+    method: int = BACK_PROPAGATION
+    zeroth: object = None  # block 2; with the other methods
 
     def selection(self, k):
         return self.selections[k] if self.selections else None
@@ -82,7 +86,7 @@ def write(r):
     scales = (r.rate_weights, r.rate_biases, r.rate_head, r.rate_scales,
               r.decay, r.trust_ratio, r.norm_clip)
     out = FIXED.pack(
-        MAGIC, 1, 1, r.seed, r.epochs, r.batch, r.micro_batch, 1, r.mode, r.loss, r.track,
+        MAGIC, 1, 1, r.seed, r.epochs, r.batch, r.micro_batch, r.method, r.mode, r.loss, r.track,
         *(v for s in scales for v in s), r.clip, r.momentum, r.schedule, 0, r.warm_up,
         r.range_period, r.root_every, len(r.factors), len(r.updates), len(blocks), r.largest_steps, 0)
     out += struct.pack(f"<{len(r.factors)}I", *r.factors)
@@ -97,6 +101,8 @@ def blocks_of(r):
     blocks = []
     if r.sparse is not None:
         blocks.append((BLOCK_SPARSE, r.sparse.write()))
+    if r.zeroth is not None:
+        blocks.append((BLOCK_ZEROTH, zeroth.pack(r.zeroth)))
     lists = sparse.write_lists(r.selections)
     if lists:
         blocks.append((BLOCK_LISTS, lists))
@@ -109,7 +115,7 @@ def read_blocks(data, offset, count):
     for _ in range(count):
         require(len(data) >= offset + 8, "a block of the recipe is cut off")
         kind, size = struct.unpack_from("<II", data, offset)
-        require(kind in (BLOCK_SPARSE, BLOCK_LISTS) and kind > last, "unknown extension block")
+        require(kind in (BLOCK_SPARSE, BLOCK_ZEROTH, BLOCK_LISTS) and kind > last, "unknown extension block")
         end = offset + 8 + size + -size % 4
         require(end <= len(data), "a block of the recipe is cut off")
         blocks[kind] = data[offset + 8:offset + 8 + size]
@@ -130,13 +136,13 @@ def read(data):
         raise ArithmeticVersionError(f"recipe of arithmetic version {arithmetic}")
     scales = [Scale(rest[i], rest[i + 1]) for i in range(0, 14, 2)]
     (clip, momentum, schedule, hole0, warm_up, range_period, root_every, factor_count, node_count,
-     blocks, largest_steps, hole1) = rest[14:]
+     block_count, largest_steps, hole1) = rest[14:]
     require(epochs <= 1_000_000, "more than 10^6 epochs")
     require(1 <= batch <= 1 << 24, "batch outside 1...2^24")
     require(1 <= micro_batch <= batch, "micro-batch outside 1...batch")
     micro_batches = -(-batch // micro_batch)
     require(micro_batches <= 1024, "more than 1024 micro-batches in a step (SPEC 8.3)")
-    require(method == 1, f"unknown method {method}")
+    require(method in (1, 2, 3), f"unknown method {method}")
     require(mode in (MASTERS, INT8), f"unknown weights mode {mode}")
     require(loss in (1, 2), f"unknown loss {loss}")
     require(ranges in (0, 1), f"unknown ranges mode {ranges}")
@@ -157,7 +163,7 @@ def read(data):
     require((factor_count > 0) == (schedule == STEP), "factors and schedule disagree")
     require(factor_count <= 1_000_000, "more than 10^6 factors")
     require(1 <= node_count <= 4096, "node count outside 1...4096")
-    require(blocks <= 16, "too many extension blocks")
+    require(block_count <= 16, "too many extension blocks")
     size = FIXED.size + 4 * factor_count + 8 * node_count
     require(len(data) >= size, f"the recipe has {len(data)} bytes and needs {size}")
     factors = list(struct.unpack_from(f"<{factor_count}I", data, FIXED.size))
@@ -167,14 +173,20 @@ def read(data):
         flags, selection = sparse.read_entry(data[FIXED.size + 4 * factor_count + 8 * i:][:8])
         updates.append(flags)
         selections.append(selection)
-    found = read_blocks(data, size, blocks)
+    found = read_blocks(data, size, block_count)
     sparse.read_lists(found.get(BLOCK_LISTS, b""), selections)
     require(BLOCK_LISTS not in found or found[BLOCK_LISTS], "an empty block of channel lists")
     fields = sparse.read_fields(found[BLOCK_SPARSE]) if BLOCK_SPARSE in found else None
-    require(any(updates) or epochs == 0, "the recipe updates nothing")
+    require(any(updates) or epochs == 0 or method != BACK_PROPAGATION, "the recipe updates nothing")
+    require((method == BACK_PROPAGATION) == (BLOCK_ZEROTH not in found), "method and block 2 disagree")
+    block = None
+    if method != BACK_PROPAGATION:
+        require(ranges == 0 and momentum == 0, "zeroth order with tracked ranges or momentum")
+        block = zeroth.unpack(found[BLOCK_ZEROTH], batch)
     return Recipe(
         seed, epochs, batch, micro_batch, mode, loss, bool(ranges), *scales, clip, momentum,
-        schedule, warm_up, range_period, root_every, factors, largest_steps, updates, selections, fields)
+        schedule, warm_up, range_period, root_every, factors, largest_steps, updates, selections, fields,
+        method, block)
 
 
 def check_against(r, net):
@@ -184,6 +196,7 @@ def check_against(r, net):
     for k, (flags, node) in enumerate(zip(r.updates, net.nodes)):
         x = net.tensor(node.inputs[0])
         sparse.check_node(node, x, flags, r.selection(k))
+    zeroth.check_against(r, net)
 
 
 # ---------------------------------------------------------------------------- JSON
@@ -195,7 +208,7 @@ class RecipeTextError(Exception):
 KEYS = {
     "epochs", "steps", "batch", "microBatch", "seed", "learningRate", "learningRates", "schedule",
     "momentum", "weightDecay", "trustRatio", "normClip", "clip", "weights", "loss", "ranges",
-    "rangePeriod", "rootEvery", "update", "sparseGradients",
+    "rangePeriod", "rootEvery", "update", "sparseGradients", "method", "zerothOrder",
 }
 
 
@@ -269,7 +282,12 @@ def resolve(text, net, has_labels):
     schedule = get("schedule", {"kind": "cosine"})
     trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
     batch = get("batch", 32)
-    flags, selections = update_scheme(get("update", "full"), net)
+    method = {"backPropagation": 1, "zerothOrder": 2, "hybrid": 3}[get("method", "backPropagation")]
+    forward_only = method != BACK_PROPAGATION
+    flags, selections = update_scheme(get("update", "last" if forward_only else "full"), net)
+    block = None
+    if forward_only:
+        block = zeroth.resolve(get("zerothOrder", {}), net, flags, scale_of)
     return Recipe(
         seed=get("seed", 1), epochs=get("epochs", 1), batch=batch,
         micro_batch=get("microBatch", batch),
@@ -277,10 +295,10 @@ def resolve(text, net, has_labels):
         loss={"crossEntropy": 1, "meanSquaredError": 2}[
             get("loss", "crossEntropy" if has_labels else "meanSquaredError")],
         track={"track": True, "frozen": False}[
-            get("ranges", "track" if net.initialised else "frozen")],
+            get("ranges", "track" if net.initialised and not forward_only else "frozen")],
         rate_weights=scale_of(rates.get("weights", eta)),
         rate_biases=scale_of(rates.get("biases", eta)), rate_head=scale_of(rates.get("head", eta)),
-        rate_scales=scale_of(rates.get("scales", eta)), decay=scale_of(get("weightDecay", "0")),
+        rate_scales=scale_of(rates.get("scales", "1/100" if forward_only else eta)), decay=scale_of(get("weightDecay", "0")),
         trust_ratio=scale_of(get("trustRatio", trust)),
         norm_clip=scale_of(get("normClip", "0" if net.initialised else "1")),
         clip=get("clip", 16), momentum=momentum,
@@ -289,7 +307,8 @@ def resolve(text, net, has_labels):
         root_every=get("rootEvery", 64),
         factors=[fixed_point(f, 30) for f in schedule.get("factors", [])],
         largest_steps=get("steps", 0), updates=flags, selections=selections,
-        sparse=sparse_fields(written["sparseGradients"]) if "sparseGradients" in written else None)
+        sparse=sparse_fields(written["sparseGradients"]) if "sparseGradients" in written else None,
+        method=method, zeroth=block)
 
 
 def sparse_fields(written):

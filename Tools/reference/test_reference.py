@@ -30,6 +30,7 @@ import vectors_invalid
 import vectors_kernels
 import vectors_networks
 import vectors_runs
+import zeroth
 import verify
 from operations import Draws, Gradient
 from scalar import Scale
@@ -672,6 +673,49 @@ class RecipeTests(unittest.TestCase):
             run = make()
             r = recipes.resolve(json.dumps(run.recipe), run.net, True)
             self.assertEqual(recipes.read(recipes.write(r)), r)
+
+
+class ZerothOrderTests(unittest.TestCase):
+    def replayed(self, name):
+        """A run's records, and a Training of the same model that has made no step."""
+        files = vectors_runs.run_files(name, vectors_runs.RUNS[name]())
+        net = network.read(files[f"runs/{name}.tally"])
+        data = vectors_runs.load(net, files[f"runs/{name}.npz"])
+        records = journal.read(files[f"runs/{name}.tlj"])
+        recipe = recipes.read(journal.parse_begin(records[0].payload).recipe)
+        return files, records, training.Training(net, recipe, data), net
+
+    def test_replay_needs_no_data(self):
+        for name in ("zeroth-weights",):
+            files, records, start, net = self.replayed(name)
+            start.data = None
+            roots = list(zeroth.replay(start, records))
+            self.assertEqual(len(roots), 10)
+            for mine, recorded in roots:
+                self.assertEqual(mine, recorded)
+            self.assertEqual(network.write(net), files[f"runs/{name}-trained.tally"])
+
+    def test_what_does_not_replay(self):
+        for name in ("zeroth-nodes", "zeroth-gains", "zeroth-hybrid"):
+            _, records, start, _ = self.replayed(name)
+            with self.assertRaises(network.FormatError):
+                list(zeroth.replay(start, records))
+
+    def test_perturbations_are_antithetic_and_masked(self):
+        run = vectors_runs.RUNS["zeroth-sigma"]()
+        recipe = recipes.resolve(json.dumps(run.recipe), run.net, True)
+        start = training.Training(run.net, recipe, vectors_runs.load(run.net, run.data))
+        step = zeroth.Step(start.zeroth, 0, 1 << 30, 6)
+        sigma = step.state.weight_sigma
+        self.assertEqual(step.group.kind, zeroth.WEIGHTS)
+        k = step.group.node
+        plus, minus = (step.perturbed(3, s).nodes[k] for s in (1, -1))
+        moved = 0
+        for w, a, b in zip(run.net.nodes[k].weights, plus.weights, minus.weights):
+            self.assertEqual(a + b, 2 * w)
+            self.assertEqual(abs(a - w), sigma if abs(w) + sigma <= 127 else 0)
+            moved += a != w
+        self.assertTrue(0 < moved < len(plus.weights))
 
 
 class VectorTests(unittest.TestCase):

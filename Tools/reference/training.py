@@ -14,6 +14,7 @@ import operations
 import random_bits
 import scalar
 import sparse
+import zeroth
 from data import batch_digest, data_digest
 from network import WEIGHTED, fan_in, model_digest, write
 from operations import Draws, Forward, Gradient, forward
@@ -78,7 +79,7 @@ def set_trained_weights(node, p, values):
             node.weights[i] = w
 
 
-def state_root(net, parameters, sparse_nodes=()):
+def state_root(net, parameters, sparse_nodes=(), exponents=()):
     """9.5."""
     h = hashlib.sha256(b"tally/state/v1")
     for node, p in zip(net.nodes, parameters):
@@ -91,7 +92,8 @@ def state_root(net, parameters, sparse_nodes=()):
                 h.update(struct.pack(f"<{len(words)}i", *words))
         if p.updates_biases:
             h.update(struct.pack(f"<{len(node.biases)}i", *node.biases))
-            h.update(struct.pack(f"<{len(p.bias_velocity)}i", *p.bias_velocity))
+            if p.bias_velocity is not None:
+                h.update(struct.pack(f"<{len(p.bias_velocity)}i", *p.bias_velocity))
         if p.scale_velocity is not None:
             h.update(struct.pack(f"<{len(p.scale_velocity)}i", *p.scale_velocity))
     for node in net.nodes:
@@ -101,6 +103,7 @@ def state_root(net, parameters, sparse_nodes=()):
         h.update(struct.pack("<ii", *net.tensor(t).scale))
     for node in sparse_nodes:
         h.update(struct.pack("<ii", *node.largest))
+    h.update(struct.pack(f"<{len(exponents)}i", *exponents))  # 8.18, with adaption of sigma
     return h.digest()
 
 
@@ -188,6 +191,9 @@ class Training:
             for k, (node, flags) in enumerate(zip(net.nodes, recipe.updates))]
         self.updated = [k for k, p in enumerate(self.parameters) if p is not None]
         self.gradients = gradient_tensors(net, self.updated)
+        self.zeroth = zeroth.Measuring(self) if recipe.zeroth else None
+        if self.zeroth:
+            self.add_measured_parameters()
         weighted = [k for k, node in enumerate(net.nodes) if node.kind in WEIGHTED]
         self.last_weighted = weighted[-1] if weighted else None
         self.check_bounds()
@@ -209,6 +215,26 @@ class Training:
             return None
         channels = sparse.choose(self.net, k, selection, self.recipe.seed)
         return sparse.selected_weights(node, self.net.tensor(node.inputs[0]), channels)
+
+    def add_measured_parameters(self):
+        """8.1, 9.5: the state of nodes that groups change; kind 1 has no velocities (8.16)."""
+        for group in self.recipe.zeroth.groups:
+            if group.of_tensor:
+                self.parameters[group.node] = initial_parameters(
+                    self.net.nodes[group.node], UPDATE_WEIGHTS | UPDATE_BIASES, self.recipe)
+        groups = [g for g in self.recipe.zeroth.groups if not g.of_tensor]
+        for group in sorted(groups, key=lambda g: g.of_gains):
+            for k in zeroth.span(self.net, group):
+                if self.parameters[k] is None:
+                    p = self.parameters[k] = Parameters(not group.of_gains, True)
+                    if p.updates_weights and self.recipe.mode == MASTERS:
+                        p.masters = [w << 16 for w in self.net.nodes[k].weights]
+
+    def root(self):
+        """9.5."""
+        return state_root(
+            self.net, self.parameters, self.sparse.values(),
+            self.zeroth.exponents() if self.zeroth else ())
 
     def check_bounds(self):
         """8.3, 8.7, and that loss and data fit."""
@@ -249,18 +275,22 @@ class Training:
         totals = [0, 0, 0]  # samples, loss, correct of the epoch
         for t in range(self.planned):
             epoch, s = divmod(t, self.steps_per_epoch)
-            record, counts = self.step(t, epoch, s)
+            record, counts, measured = self.step(t, epoch, s)
             yield journal.STEP, record
             if self.recipe.sparse is not None:
                 yield journal.KEPT, journal.pack_kept(t, [n.counts for n in self.sparse.values()])
+            if measured:
+                yield journal.DIFFERENCES, measured.record()
+                change = measured.state.decide(t)
+                if change:
+                    yield journal.RANGE, change
             totals = [a + b for a, b in zip(totals, counts)]
             if self.tracker:
                 for change in self.tracker.decide(t):
                     yield journal.RANGE, change
             last = t + 1 == self.planned
             if (t + 1) % self.recipe.root_every == 0 or last:
-                yield journal.ROOT, struct.pack("<I", t) + state_root(
-                    self.net, self.parameters, self.sparse.values())
+                yield journal.ROOT, struct.pack("<I", t) + self.root()
             if s + 1 == self.steps_per_epoch or last:
                 yield journal.EPOCH, self.epoch_record(epoch, totals)
                 totals = [0, 0, 0]
@@ -286,40 +316,59 @@ class Training:
             epoch, samples, loss, correct, self.validation.count, scalar.sat64(v_loss), v_correct)
 
     def step(self, t, epoch, s):
-        """8.2, one step; (payload of the step record, (samples, loss, correct))."""
+        """8.2, one step: the payload of the step record; (samples, loss, correct); what 8.15 measured."""
         net, recipe = self.net, self.recipe
         order = self.order(epoch, s)
         micro_batches = [order[i:i + recipe.micro_batch]
                          for i in range(0, len(order), recipe.micro_batch)]
         factor = rate_factor(recipe, t, epoch, self.planned)
         updates = [Update(self, k, factor, len(micro_batches)) for k in self.updated]
+        measured = estimated = None
+        if self.zeroth:
+            measured = zeroth.Step(self.zeroth, t, factor, len(order))
+            if measured.group.of_tensor:
+                estimated = Update(self, measured.group.node, factor, len(micro_batches))
         for u in updates:
             u.begin()
         for node in self.sparse.values():
             node.begin()
         loss_sum = correct = saturated = clipped = 0
         for m, chosen in enumerate(micro_batches):
+            positions = range(m * recipe.micro_batch, m * recipe.micro_batch + len(chosen))
+            for i, p in zip(chosen, positions if measured else ()):
+                measured.measure(i, p)
             tensors = run_forward(net, [self.data.samples[i] for i in chosen], self.tracker)
             saturated += count_saturated(net, tensors)
             output = logits(net, tensors[-1].values)
             gradient = []
-            for i, z in zip(chosen, output):
+            for i, z, p in zip(chosen, output, positions):
                 value, g = sample_loss(net, recipe, z, self.data, i)
                 loss_sum += value
                 gradient += g
+                if measured:
+                    measured.note_base(p, value)
                 correct += is_correct(z, self.data, i)
             self.trace(f"step {t} micro-batch {m} logits", "i", [v for z in output for v in z])
             draws = Draws(recipe.seed, t, m)
             for u, dw, db, gains in self.backward(tensors, gradient, len(order), draws, updates):
                 clipped += u.contribute(dw, db, draws, gains)
-        for u in updates:
+            if estimated:
+                clipped += measured.tensor_gradient(tensors, positions, draws, estimated)
+        for u in updates + ([estimated] if estimated else []):
             u.finish(t)
         for node in self.sparse.values():
             node.finish()
+        if measured:
+            measured.count_differences()
+            clipped += measured.apply()
         record = journal.pack_step(
             t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])
-        return record, (len(order), loss_sum, correct)
+        return record, (len(order), loss_sum, correct), measured
+
+    def loss_of(self, net, output, i):
+        """8.15: the loss of sample i whose head gave `output`, in a network that may be perturbed."""
+        return sample_loss(net, self.recipe, logits(net, output)[0], self.data, i)[0]
 
     # ------------------------------------------------------------------------ 8.4, 8.5 backward
 

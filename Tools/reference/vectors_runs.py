@@ -98,6 +98,15 @@ def biases_in_the_way():
     return with_head_scale(net)
 
 
+def wide_weights():
+    """Weights of the second layer up to 126: a large sigma cannot move many of them."""
+    net = deep_mlp()
+    second = net.nodes[1]
+    second.weights = [2 * w for w in second.weights]
+    second.weight_scales = [scalar.shifted(s, -1) for s in second.weight_scales]
+    return net
+
+
 def with_head_scale(net):
     net.head.scale = scalar.mul(net.tensor(net.head.inputs[0]).scale, net.head.weight_scales[0])
     return net
@@ -313,6 +322,52 @@ RUNS = {
             batch=6, microBatch=6, trustRatio="0.1", sparseGradients={"kind": "topk", "ratio": "1/2"}), trace=False),
     "defaults": lambda: Run(
         "A recipe of one key: everything else by default.", mlp(), images(40, **IMAGES), {"epochs": 2}),
+    "zeroth-weights": lambda: Run(
+        "Zeroth order: weights and biases of two layers by turns and together, head frozen; replays without data.",
+        residual(), images(14, (6, 6, 1), 4), base(
+            method="zerothOrder", batch=7, microBatch=3, learningRate="0.5", trustRatio="0.05", zerothOrder={
+                "head": "frozen", "queries": 2, "groups": [
+                    {"layer": "in", "coordinates": "weights", "steps": 2},
+                    {"layer": "branch", "coordinates": "weights", "span": 2}]})),
+    "zeroth-weights-int8": lambda: Run(
+        "Zeroth order with int8 weights, per-channel Scales, shared directions, forward differences.",
+        converted_channels(), images(12, (2, 7, 6), 4), base(
+            method="zerothOrder", batch=6, microBatch=6, epochs=5, weights="int8", learningRate="1", zerothOrder={
+                "head": "zerothOrder", "directions": "shared", "difference": "forward", "queries": 3, "groups": [
+                    {"layer": "in", "coordinates": "weights", "span": 3}]})),
+    "zeroth-nodes": lambda: Run(
+        "Zeroth order on outputs and on the tensor behind the pooling; closed-form head.",
+        residual(), images(14, (6, 6, 1), 4), base(
+            method="zerothOrder", batch=7, microBatch=4, learningRate="0.5", zerothOrder={
+                "sigma": {"nodes": 3}, "groups": [
+                    {"layer": "in", "coordinates": "nodes"}, {"layer": "branch2", "coordinates": "inputs"},
+                    {"layer": "branch", "coordinates": "weights"}]})),
+    "zeroth-logits": lambda: Run(
+        "Zeroth order for everything, the head at its logits, signs of differences, int8 weights.",
+        deep_mlp(), images(13, **IMAGES), base(
+            method="zerothOrder", batch=5, microBatch=2, weights="int8", learningRate="0.3", zerothOrder={
+                "head": "zerothOrder", "sign": True, "queries": 2})),
+    "zeroth-gains": lambda: Run(
+        "Zeroth order: layer gains, then channel gains, with a closed-form head.",
+        converted_channels(), images(12, (2, 7, 6), 4), base(
+            method="zerothOrder", batch=5, microBatch=2, epochs=4, learningRate="0.1", zerothOrder={
+                "queries": 2, "groups": [
+                    {"layer": "in", "coordinates": "gain", "span": 3},
+                    {"layer": "in", "coordinates": "channelGains"}]})),
+    "zeroth-hybrid": lambda: Run(
+        "Zeroth order before back-propagation, both in every step.",
+        residual(), images(14, (6, 6, 1), 4), base(
+            method="hybrid", batch=7, microBatch=4, learningRate="0.3", weightDecay="0.01",
+            update={"layers": {"branch2": ["weights", "biases"], "head": ["weights", "biases"]}},
+            zerothOrder={"queries": 1, "groups": [
+                {"layer": "in", "coordinates": "weights"}, {"layer": "branch", "coordinates": "gain"}]})),
+    "zeroth-sigma": lambda: Run(
+        "Adaption of sigma: it grows where differences are 0, shrinks where values leave their range.",
+        wide_weights(), images(13, **IMAGES), base(
+            epochs=20, steps=48, method="zerothOrder", batch=6, rangePeriod=2, learningRate="0.1", rootEvery=5,
+            zerothOrder={"head": "frozen", "adaptSigma": True, "sigma": {"weights": 24, "nodes": 16}, "groups": [
+                {"layer": "second", "coordinates": "weights"}, {"layer": "third", "coordinates": "gain"},
+                {"layer": "first", "coordinates": "nodes"}]}), trace=False),
     "no-steps": lambda: Run(
         "No epochs: begin and end, nothing between.", mlp(), images(5, **IMAGES), {"epochs": 0}),
 }
@@ -349,7 +404,8 @@ def run_files(name, run):
         f"{run.text}\n"
         "SPEC 8 and 9. Keys in the order of the run: `recipe` and `data digest`; `step t micro-batch m ...` gives the\n"
         "type (b int8, i int32, q int64), the count and the first 8 bytes of the SHA-256 of the values named;\n"
-        "`begin`, `range`, `step`, `root`, `epoch` and `end` give the fields of a record in the order of journal.md.")
+        "`begin`, `range`, `step`, `root`, `epoch` and `end` give the fields of a record in the order of journal.md."
+        + ("\n`differences` ends with D." if recipe.zeroth else ""))
     result = {
         f"runs/{name}.tally": model, f"runs/{name}.json": text.encode(), f"runs/{name}.npz": run.data,
         f"runs/{name}.tlj": bytes(writer.data), f"runs/{name}-trained.tally": network.write(net),
@@ -362,13 +418,16 @@ def run_files(name, run):
 
 LAYOUTS = {journal.STEP: journal.STEP_LAYOUT, journal.RANGE: journal.RANGE_LAYOUT,
            journal.ROOT: journal.ROOT_LAYOUT, journal.EPOCH: journal.EPOCH_LAYOUT,
-           journal.END: journal.END_LAYOUT, journal.BEGIN: journal.BEGIN_LAYOUT}
+           journal.END: journal.END_LAYOUT, journal.BEGIN: journal.BEGIN_LAYOUT,
+           journal.DIFFERENCES: journal.DIFFERENCES_LAYOUT}
 
 
 def describe(kind, payload):
     if kind == journal.KEPT:
         return " ".join(map(str, struct.unpack(f"<{len(payload) // 4}I", payload)))
     fields = LAYOUTS[kind].unpack_from(payload)
+    if kind == journal.DIFFERENCES:
+        fields += struct.unpack_from(f"<{(len(payload) - 12) // 4}i", payload, 12)
     return " ".join(f.hex() if isinstance(f, bytes) else str(f) for f in fields)
 
 

@@ -17,6 +17,7 @@ extension Verb {
       .value("--select", nil, "WAY", "choose what to train within the budget"),
       .value("--data", "-d", "DATA", "what fisher, contribution and search look at or train on"),
       .value("--validate", nil, "DATA", "what contribution and search count right answers on"),
+      .value("--passes", nil, "N", "forward passes of all trials of zeroth-order (100000)"),
       .value("--output", "-o", "FILE", "the recipe with the chosen scheme"),
       .flag("--force", nil, "replace the output"),
     ],
@@ -26,7 +27,8 @@ extension Verb {
 
       --select fisher looks at --samples N samples (default 256), once; --select contribution and
       --select search train by the recipe, part by part, and count right answers; --select magnitude
-      and --select random are for comparison (SPEC 8.13).
+      and --select random are for comparison (SPEC 8.13). --select zeroth-order tries what to perturb
+      in short runs on --data, and keeps what has the least loss on --validate.
 
       JSON: flashBytes, ramBytes, lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare
       schemes; with --select layers, macs, recipe.
@@ -36,6 +38,10 @@ extension Verb {
     let model = try Inputs.model(arguments.positionals[0])
     if let way = arguments["--select"] {
       guard let budget else { throw arguments.usage("--select needs a --budget") }
+      if way == "zeroth-order" {
+        return try PlanZerothOrder(arguments: arguments, console: console, model: model)
+          .run(budget: budget)
+      }
       return try PlanSelection(arguments, console, model, byteCount: budget).run(way)
     }
     if arguments.has("--compare") {

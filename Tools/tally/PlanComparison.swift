@@ -22,6 +22,8 @@ struct PlanComparison {
     ("scales", ["update=scales"]), ("scales+biases+last", ["update=scales+biases+last"]),
     ("full", ["update=full"]), ("full, int8 weights", ["update=full", "weights=int8"]),
     ("full, TinyProp", ["update=full", "sparseGradients={}"]),
+    ("zeroth order, nodes", ["method=zerothOrder"]),
+    ("zeroth order, nodes, int8 weights", ["method=zerothOrder", "weights=int8"]),
   ]
   private static let columns: [(name: String, purposes: Set<BufferPurpose>)] = [
     (
@@ -34,7 +36,10 @@ struct PlanComparison {
       "gradients",
       [.gradient, .incomingGradient, .largestGradient, .keptChannels, .keptCounts, .touchedRows]
     ),
-    ("workspace", [.forwardWorkspace, .backwardWorkspace]),
+    (
+      "workspace",
+      [.forwardWorkspace, .backwardWorkspace, .differences, .perturbedWeights, .signedSums]
+    ),
   ]
 
   private let model: LoadedModel

@@ -10,7 +10,7 @@ struct PlanSelection {
   private let fields: RecipeFields
   private let budget: SchemeBudget
 
-  static let ways = ["fisher", "contribution", "search", "magnitude", "random"]
+  static let ways = ["fisher", "contribution", "search", "magnitude", "random", "zeroth-order"]
 
   /// - Parameter byteCount: of the budget.
   init(

@@ -77,7 +77,7 @@ struct RunCheck {
         step: 0, reason: "the journal's recipe does not fit the model", offset: nil, code: 904)
     }
     if case .structure = extent { return RunCheck.structure(journal, memory.recipe) }
-    guard let data else { return RunCheck.withoutData(journal) }
+    guard let data else { return RunCheck.withoutData(journal, model) }
     let samples = try Inputs.samples(data, for: model, console)
     let held = try validationSamples(validation, inputs, model)
     let experiment = Experiment(
@@ -106,8 +106,9 @@ struct RunCheck {
     return broken(fault)
   }
 
-  private static func withoutData(_ journal: LoadedJournal) -> Answer {
+  private static func withoutData(_ journal: LoadedJournal, _ model: LoadedModel) -> Answer {
     if let fault = journal.fault, fault.code != .torn { return broken(fault) }
+    if let answer = replayed(journal, model) { return answer }
     let state =
       journal.isFinished ? "the chain of \(journal.stepCount) steps is whole" : unfinished(journal)
     return .cannotCheck(
@@ -131,6 +132,35 @@ struct RunCheck {
       steps: journal.stepCount,
       words: "\(journal.stepCount) steps: the chain and the sums of the epochs are right"
         + (recipe == nil ? "" : ", and every record is there that the recipe asks for"))
+  }
+
+  /// What a journal that holds all of its run shows without data: whether its differences lead to its
+  /// roots and its model (SPEC 8.19). `nil` for other journals.
+  private static func replayed(_ journal: LoadedJournal, _ model: LoadedModel) -> Answer? {
+    let replay: ReplayedRun
+    do throws(InputError) {
+      replay = try ReplayedRun(model, journal)
+    } catch {
+      return nil
+    }
+    let roots = "\(replay.checkedRoots) state roots"
+    switch replay.verdict {
+    case .diverged(let step, let difference):
+      return .diverged(
+        step: step, reason: "\(difference.field.words), replayed without data",
+        offset: difference.offset, code: 904)
+    case .reproduced(let steps):
+      return .cannotCheck(
+        step: steps,
+        reason: "the data is not given; \(steps) steps replayed from their differences: "
+          + "\(roots) and the model are the same, the differences themselves are not checked",
+        help: "--data DATA does the run again")
+    case .unfinished(let steps, _):
+      return .cannotCheck(
+        step: steps,
+        reason: "\(unfinished(journal)); replayed from their differences: \(roots) are the same",
+        help: "--data DATA does the run again")
+    }
   }
 
   /// A record that nobody could have written here.

@@ -6,7 +6,10 @@ import TallyHost
 extension Verb {
   static let train = Verb(
     name: "train", summary: "train a model by a recipe; writes the model and the run's journal",
-    positionals: [Positional(name: "MODEL", help: "a .tally model, initialised or converted")],
+    positionals: [
+      Positional(
+        name: "MODEL", isRequired: false, help: "a .tally model, initialised or converted")
+    ],
     options: [
       .value("--data", "-d", "DATA", "samples to train on (tally eval --help says how)"),
       .value("--recipe", "-r", "FILE", "what to do, as JSON (default: all defaults)"),
@@ -20,6 +23,9 @@ extension Verb {
       .value(
         "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
       .flag("--force", nil, "replace existing outputs"),
+      .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
+      .value("--model", "-m", "FILE", "with --replay: the model the run began with"),
+      .value("--to", nil, "STEP", "with --replay: only the first STEP steps"),
       .flag("--dry-run", nil, "print the resolved recipe and its digest, train nothing"),
     ],
     details: """
@@ -27,11 +33,21 @@ extension Verb {
       checkpoint in JOURNAL.checkpoints, or from the start, repeats and compares what the journal
       holds beyond it, and appends. Without --checkpoint one checkpoint is kept while the run lasts.
 
+      --replay needs the journal and the model the run began with, and no data: the journal of a
+      zeroth-order run of weights and gains (head frozen, or in a group of weights) holds the
+      measured differences, and every step follows from them (SPEC 8.19).
+
       JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
       modelDigest, journalHead, dataDigest, recipeDigest.
       """
   ) { arguments, console in
-    try TrainCommand(arguments, console).run()
+    if let journal = arguments["--replay"] {
+      return try ReplayCommand(arguments: arguments, console: console).run(journal)
+    }
+    for option in ["--to", "--model"] where arguments.has(option) {
+      throw arguments.usage("\(option) goes with --replay")
+    }
+    return try TrainCommand(arguments, console).run()
   }
 }
 
@@ -44,7 +60,8 @@ private struct TrainCommand {
   init(_ arguments: ArgumentList, _ console: Console) throws {
     self.arguments = arguments
     self.console = console
-    modelPath = arguments.positionals[0]
+    guard let model = arguments.positionals.first else { throw arguments.usage("MODEL is missing") }
+    modelPath = model
     document = try Inputs.recipe(arguments["--recipe"], arguments.all("--set"))
   }
 

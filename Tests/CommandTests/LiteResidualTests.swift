@@ -69,7 +69,7 @@ import Testing
     let all: UpdateSet = [.weights, .biases]
     #expect(fields.updates == [.biases, [], all, [], [], .biases, [], all, [], all])
     let run = try TrainingRun(model, recipe: fields.bytes, samples: samples)
-    var sink = JournalWriter(CollectingSink())
+    var sink = JournalWriter(MemorySink())
     run.finish(&sink)
     let trained = try LoadedModel(run.modelBytes)
     for index in [2, 7] {

@@ -37,6 +37,7 @@ import Testing
       from: 1, rectified: true, seed: 3)
     var last = head
     last.inputs = [2]
+    last.quantization.scale = builder.quantization(2).scale * last.weightScales[0]
     builder.nodes.append(last)
     builder.isInitialized = false
     return builder
@@ -69,7 +70,7 @@ import Testing
     let all: UpdateSet = [.weights, .biases]
     #expect(fields.updates == [.biases, [], all, [], [], .biases, [], all, [], all])
     let run = try TrainingRun(model, recipe: fields.bytes, samples: samples)
-    var sink = JournalWriter(CollectingSink())
+    var sink = JournalWriter(MemorySink())
     run.finish(&sink)
     let trained = try LoadedModel(run.modelBytes)
     for index in [2, 7] {

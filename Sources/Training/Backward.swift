@@ -43,19 +43,27 @@ struct Backward {
 
   /// Runs all nodes backward from the loss gradient in `session.logitGradient`, of Scale `scale`.
   ///
-  /// - Parameter onNode: called before each node that has a gradient, and with N before the loss's.
-  func run(lossScale scale: Scale, onNode: (Backward, Int) -> Void = { _, _ in }) {
+  /// - Parameter onNode: called when the gradient of a node's output is complete, and with N before the
+  ///   loss's.
+  func run(lossScale scale: Scale, onNode: (Backward, Int) -> Void) {
+    run(lossScale: scale) { seen in
+      if case .backward(let index) = seen.moment, let pass = seen.pass { onNode(pass, index) }
+    }
+  }
+
+  func run(lossScale scale: Scale, observing: (Observation) -> Void) {
     let last = network.nodeCount
     for tensor in 0...last { table.forgetGradient(tensor) }
-    onNode(self, last)
+    observing(observation(.backward(last)))
     guard session.needsGradient(last) else { return }
     emitLoss(scale)
     for index in stride(from: last - 1, through: 0, by: -1) {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
-      onNode(self, index)
+      observing(observation(.backward(index)))
       // Parameters first: the input gradient may fold the output's gradient where it lies.
       parameterGradients(index, node)
+      observing(observation(.contributed(index)))
       inputGradients(index, node)
     }
   }

@@ -239,14 +239,6 @@ TALLY_INLINE void sizes_of_accumulators(
 // ---- The same for each level
 
 #define LEVEL(level, TARGET, bins)                                                              \
-  TARGET uint32_t tally_##level##_mask_s32(                                                     \
-      int32_t count, const uint8_t *mask, int32_t *values) {                                    \
-    return mask_s32(count, mask, values);                                                       \
-  }                                                                                             \
-  TARGET uint32_t tally_##level##_pass_s8(                                                      \
-      int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {                       \
-    return pass_s8(count, g, mask, out);                                                        \
-  }                                                                                             \
   TARGET void tally_##level##_add_s8(                                                           \
       int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum,           \
       int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask) {              \
@@ -273,6 +265,16 @@ TALLY_INLINE void sizes_of_accumulators(
     COUNT_SIZES_OF_SUMS(bins)                                                                   \
   }
 
+#define MASKS(level, TARGET)                                                                    \
+  TARGET uint32_t tally_##level##_mask_s32(                                                     \
+      int32_t count, const uint8_t *mask, int32_t *values) {                                    \
+    return mask_s32(count, mask, values);                                                       \
+  }                                                                                             \
+  TARGET uint32_t tally_##level##_pass_s8(                                                      \
+      int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {                       \
+    return pass_s8(count, g, mask, out);                                                        \
+  }
+
 #define SIZES(level, TARGET, bins)                                                              \
   TARGET void tally_##level##_count_sizes_s32(                                                  \
       int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,                  \
@@ -282,9 +284,11 @@ TALLY_INLINE void sizes_of_accumulators(
   }
 
 LEVEL(plain, , count_bins_plainly)
+MASKS(plain, )
 SIZES(plain, , count_bins_plainly)
 #if TALLY_X86
 LEVEL(avx2, AVX2, count_bins)
+MASKS(avx2, AVX2)
 SIZES(avx2, AVX2, count_bins)
 LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 #endif

@@ -23,13 +23,15 @@ TALLY_INLINE struct inside clipped(int32_t start, int32_t kernel, int32_t extent
 
 TALLY_INLINE void largest_of(
     const int32_t n, const int8_t *x, int32_t width, int32_t channels, struct inside rows,
-    struct inside columns, int8_t *largest) {
+    struct inside columns, int8_t *output) {
+  int8_t largest[chunk];  // in registers, which `output` could not be: it might overlap x
   for (int32_t i = 0; i < n; i++) largest[i] = -128;
   for (int32_t u = rows.first; u < rows.end; u++)
     for (int32_t v = columns.first; v < columns.end; v++) {
       const int8_t *from = x + ((ptrdiff_t)u * width + v) * channels;
       for (int32_t i = 0; i < n; i++) largest[i] = from[i] > largest[i] ? from[i] : largest[i];
     }
+  for (int32_t i = 0; i < n; i++) output[i] = largest[i];
 }
 
 // What the first position of the maximum gets, added. Without overlaps nothing is there before.

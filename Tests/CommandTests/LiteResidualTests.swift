@@ -37,6 +37,7 @@ import Testing
       from: 1, rectified: true, seed: 3)
     var last = head
     last.inputs = [2]
+    last.quantization.scale = builder.quantization(2).scale * last.weightScales[0]
     builder.nodes.append(last)
     builder.isInitialized = false
     return builder

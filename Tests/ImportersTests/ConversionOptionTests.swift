@@ -279,7 +279,8 @@ import Testing
   func importedLogits() throws {
     let network = quantized(roundsLogits: true)
     let result = try FloatConversion.convert(network, calibration: .none, options: .unit())
-    let head = try LoadedModel(result.modelBytes).network.node(1)
+    let model = try LoadedModel(result.modelBytes)
+    let head = model.nodes[1]
     #expect(!head.hasAccumulators)
     #expect(head.quantization == Quantization(scale: .powerOfTwo(-2), zeroPoint: 3))
     // The accumulators 7104 and 7440 of the test above stand at 2⁻¹²: 6.94 and 7.27 steps of 2⁻²,

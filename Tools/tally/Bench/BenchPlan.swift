@@ -20,6 +20,7 @@ struct BenchPlan {
       }
     }
     try group("sparse") { try sparse() }
+    try group("zeroth") { try zerothOrder() }
     try group("growth") { try growth() }
     try group("load") { try load() }
   }
@@ -75,6 +76,37 @@ struct BenchPlan {
           index == 0 ? "the same, time of dense" : "the same, times faster than dense",
           ratio: index == 0 ? part : 1 / part, bounds[index]))
     }
+  }
+
+  /// A step of one query, two evaluations of perturbed weights, against a forward pass.
+  private func zerothOrder() throws {
+    let bounds: [(BenchNetwork, BenchRow.Bound)] = [
+      (.mlp, .atMost(8, goal: 5)), (.cnn, .atMost(2.4, goal: 2.15)),
+      (.resnet8, .atMost(2.4, goal: 2.15)), (.dscnn, .atMost(2.4, goal: 2.15)),
+    ]
+    for (network, bound) in bounds {
+      let inference = try BenchRun(inferring: network, batch: 1)
+      let training = try BenchRun(
+        training: network, batch: 1,
+        keys: ["method=zerothOrder", try allWeights(of: network)])
+      let times = BenchTiming.alternating(effort, [inference.infer, training.step])
+      let name = "\(network.name), batch 1, zeroth-order step of one query"
+      onRow(BenchRow("zeroth/\(network.name)/b1", name, times[1], training))
+      onRow(
+        BenchRow(
+          "5/\(network.name)", "\(name) / inference", ratio: times[1].median / times[0].median,
+          bound))
+    }
+  }
+
+  /// One group of all weights, in the words of a recipe.
+  private func allWeights(of network: BenchNetwork) throws -> String {
+    let model = try network.model()
+    let weighted = model.nodes.indices.filter { model.nodes[$0].operation.weighted != nil }
+    let group =
+      #"{"layer": "\#(model.name(ofNode: weighted[0]))", "coordinates": "weights", "#
+      + #""span": \#(weighted.count)}"#
+    return #"zerothOrder={"head": "frozen", "groups": [\#(group)]}"#
   }
 
   /// Cost against batch, width, depth and the number of samples.

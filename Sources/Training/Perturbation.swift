@@ -123,6 +123,7 @@ struct Perturbation {
       session.placeTile(
         index, node, accumulators, sample: sample, first: element, count: count)
     }
+    shiftBiases(index, node, sign, directions(samples - 1), isBack: true)
   }
 
   /// The multipliers of S_w·(1 + σ·u), in the place of the node's.

@@ -139,10 +139,7 @@ public struct Trainer {
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
     onEvent(.step(result))
-    if let zerothOrder {
-      onEvent(.differences(zerothOrder.record))
-      if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
-    }
+    if let zerothOrder { report(zerothOrder, onEvent) }
     if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
     step += 1
   }
@@ -155,6 +152,12 @@ public struct Trainer {
     applyUpdates(microBatches: rates.microBatches, zerothOrder?.perturbation.group)
     updateLargestGradients()
     zerothOrder?.update(rates).apply()
+  }
+
+  @inline(never)
+  private func report(_ zerothOrder: ZerothOrderStep, _ onEvent: (Event) -> Void) {
+    onEvent(.differences(zerothOrder.record))
+    if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
   }
 
   @inline(never)

@@ -467,7 +467,7 @@ def journal_faults(valid):
     f["first-step-not-zero"] = edited(where["step"][0], 0, "I", 1)
     f["step-and-root-swapped"] = swapped(step, step + 1)
     f["range-too-short"] = resized(range_, records[range_][1][:-4])
-    f["range-kind-unknown"] = edited(range_, 8, "B", 3)
+    f["range-kind-unknown"] = edited(range_, 8, "B", 4)
     f["range-change-of-zero"] = edited(range_, 9, "b", 0)
     f["range-reserved-set"] = edited(range_, 10, "H", 1)
     f["range-of-calibration-names-a-step"] = edited(range_, 0, "I", 0)

@@ -48,7 +48,7 @@ struct ExportTests {
     file.metadata = []
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perChannel))
-    let read = ModelBuilder(try LoadedModel(again.modelBytes).network)
+    let read = try contents(again.modelBytes)
     let written = ModelBuilder(model.network)
     #expect(read.nodes.map(\.weights) == written.nodes.map(\.weights))
     #expect(read.nodes.map(\.biases) == written.nodes.map(\.biases))
@@ -76,7 +76,7 @@ struct ExportTests {
     file.graph.initializers[index] = ONNXTensor(name, dimensions: [], floats: [0.125])
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perLayer))
-    let read = ModelBuilder(try LoadedModel(again.modelBytes).network)
+    let read = try contents(again.modelBytes)
     #expect(read.nodes.contains { $0.weightScales == [.powerOfTwo(-3)] })
   }
 
@@ -173,6 +173,12 @@ struct ExportTests {
       FloatConversion.convert(network, calibration: .none, options: options(scales)).modelBytes)
   }
 
+  /// What a model file says; the file stays in memory until it is read.
+  private func contents(_ bytes: [UInt8]) throws -> ModelBuilder {
+    let model = try LoadedModel(bytes)
+    return withExtendedLifetime(model) { ModelBuilder(model.network) }
+  }
+
   private func value(_ scale: Scale) -> Double {
     Double(sign: .plus, exponent: Int(scale.exponent) - 31, significand: Double(scale.mantissa))
   }
@@ -182,7 +188,9 @@ struct ExportTests {
 private func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
   if a == b { return nil }
   guard let left = try? LoadedModel(a), let right = try? LoadedModel(b) else { return "no models" }
-  let (x, y) = (ModelBuilder(left.network), ModelBuilder(right.network))
+  let (x, y) = withExtendedLifetime((left, right)) {
+    (ModelBuilder(left.network), ModelBuilder(right.network))
+  }
   if x.inputQuantization != y.inputQuantization {
     return "input \(x.inputQuantization) and \(y.inputQuantization)"
   }

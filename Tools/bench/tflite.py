@@ -10,6 +10,7 @@ fails or something is not there.
 """
 
 import argparse
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,8 +23,7 @@ import numpy as np
 
 import datasets
 
-EXPORT = Path(__file__).resolve().parents[1] / "export"
-sys.path.insert(0, str(EXPORT / "src"))
+EXPORTER = Path(__file__).resolve().parents[1] / "export" / "tally_export.py"
 
 AGREEMENT = 99.0  # percent of items
 DISTANCE = 0.3  # points between the accuracies
@@ -93,8 +93,7 @@ def measure(model: Model, tally: Path, folder: Path) -> dict:
     start = time.monotonic()
     root = datasets.data_root()
     onnx, integers = folder / "model.onnx", folder / "model.tally"
-    exporter = EXPORT / "tally_export.py"
-    run(sys.executable, exporter, "tflite", root / model.file, "-o", onnx, "--force")
+    run(sys.executable, EXPORTER, "tflite", root / model.file, "-o", onnx, "--force")
     # Everything is prescribed by the file: the samples only make the table that convert prints.
     calibration = model.calibration.format(root=root)
     converted = run(
@@ -124,12 +123,10 @@ def main() -> int:
     parser.add_argument("--tally", type=Path, required=True, help="the command")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     options = parser.parse_args()
-    for module in ("tflite", "ai_edge_litert", "onnx", "onnxruntime"):
-        try:
-            __import__(module)
-        except ModuleNotFoundError:
-            print(f"skipped: the package '{module}' is not installed", file=sys.stderr)
-            return 2
+    # The exporter, a process of its own, names what else is missing.
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        print("skipped: LiteRT is not installed; pip install ai-edge-litert", file=sys.stderr)
+        return 2
     passed = True
     if not options.json:
         print(f"| int8 .tflite | LiteRT | Tally | same class (≥ {AGREEMENT:.0f} %) | |")

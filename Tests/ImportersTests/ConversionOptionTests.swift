@@ -146,7 +146,35 @@ import Testing
     #expect(try noise(true) > noise(false) + 600)
   }
 
-  @Test("layers with a bounded or table activation between them are left alone")
+  @Test("through relu6, only channels move that the samples never cut off")
+  func equalizedThroughClamp() throws {
+    let bound: Float = 0.5
+    var maker = NetworkMaker(4, 4, 2, seed: 27)
+    maker.convolution("a", 6, window(1))
+    let (weights, bias) = maker.network.nodes[0].operation.floatWeights
+    // Channels 0 to 2 stay far below the bound, the others pass it.
+    let factors: [Float] = [0.01, 0.05, 0.1, 4, 6, 8]
+    maker.network.nodes[0].operation = maker.network.nodes[0].operation.replacing(
+      weights.enumerated().map { $1 * factors[$0 / 2] },
+      bias.enumerated().map { $0 < 3 ? 0.01 : 1 + 0 * $1 })
+    maker.activation(.clip(low: 0, high: bound))
+    maker.dense("head", 3)
+    let data = maker.data(16)
+    let plan = try ConversionPlan(maker.network)
+    let samples = RealSamples(data.samples, bytesToUnit, for: maker.network)
+    let other = equalized(plan, samples)
+    func row(_ network: FloatNetwork, _ channel: Int) -> [Float] {
+      Array(network.nodes[0].operation.floatWeights.weights[2 * channel..<2 * channel + 2])
+    }
+    for channel in 0..<3 { #expect(row(other, channel) != row(maker.network, channel)) }
+    for channel in 3..<6 { #expect(row(other, channel) == row(maker.network, channel)) }
+    let real = bytesToUnit.real(data.samples)
+    let before = FloatExecutor(maker.network).run(real, count: 16)
+    let after = FloatExecutor(other).run(real, count: 16)
+    for (a, b) in zip(before, after) { #expect(abs(a - b) <= 1e-5 * (abs(a) + 1)) }
+  }
+
+  @Test("layers with a table activation, or a clamp without samples, between them are left alone")
   func notEqualized() throws {
     for kind in [ActivationKind.clip(low: 0, high: 6), .sigmoid, .hardSwish] {
       var maker = NetworkMaker(4, 4, 2, seed: 23)

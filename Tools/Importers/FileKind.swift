@@ -96,7 +96,9 @@ public enum FileKind: String, Sendable, CaseIterable {
     if names.contains("config.json"), names.contains(where: { $0.hasSuffix(".h5") }) {
       return .keras
     }
-    return !names.isEmpty && names.allSatisfy { $0.hasSuffix(".npy") } ? .npz : .zip
+    // What `tally export` says beside the arrays is a text.
+    let arrays = names.filter { $0 != ModelTensors.metadataName }
+    return !arrays.isEmpty && arrays.allSatisfy { $0.hasSuffix(".npy") } ? .npz : .zip
   }
 
   /// Two zero bytes, a type below 16, one to eight dimensions. A type that does not exist is for

@@ -9,7 +9,9 @@ extension Verb {
     options: [
       .value("--network", nil, "FILE", "for weights without a graph: their network, as JSON"),
       .value("--output", "-o", "FILE", "the model"),
-      .value("--calibrate", nil, "DATA", "training samples for the ranges; or random, or none"),
+      .value(
+        "--calibrate", nil, "DATA",
+        "training samples for ranges; or random, none"),
       .value("--scales", nil, "KIND", "of weights: per-layer (default) or per-channel"),
       .value("--method", nil, "M", "ranges: min-max (default), mse, or a share such as 0.9999"),
       .flag("--equalize", nil, "balance channels between layers before rounding"),
@@ -106,6 +108,7 @@ extension Verb {
   ) throws(InputError) -> CalibrationSource {
     switch arguments["--calibrate"] {
     case nil:
+      if network.prescribesRanges { return .none }
       throw arguments.usage("--calibrate DATA is missing (or random, or none)")
     case "random": return .random
     case "none": return .none

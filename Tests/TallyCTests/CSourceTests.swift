@@ -83,8 +83,9 @@ struct CSourceTests {
       .appendingPathComponent("tally-c-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    try c.header.write(to: folder.appendingPathComponent("model.h"), atomically: true, encoding: .utf8)
-    try c.source.write(to: folder.appendingPathComponent("model.c"), atomically: true, encoding: .utf8)
+    for (name, text) in [("model.h", c.header), ("model.c", c.source)] {
+      try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+    }
     for compiler in CSourceTests.compilers {
       let process = Process()
       process.executableURL = URL(fileURLWithPath: "/usr/bin/\(compiler)")

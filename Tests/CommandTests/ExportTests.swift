@@ -63,7 +63,7 @@ import Testing
     let box = try Sandbox()
     let outcome = box.run("export", "m.tally", "--to", "c", "--json")
     #expect(outcome.status == 0, "\(outcome.error)")
-    #expect(outcome.json["paths"] as? [String] == ["./model.h", "./model.c"])
+    #expect(outcome.json["paths"] as? [String] == ["model.h", "model.c"])
     let header = String(decoding: try box.bytes("model.h"), as: UTF8.self)
     #expect(header.contains("#define MODEL_BYTES \(try box.bytes("m.tally").count)\n"))
     #expect(!header.contains("RECIPE"))

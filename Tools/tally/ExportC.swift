@@ -27,7 +27,8 @@ extension ExportFormat {
       }
     }
     let source = try CSource(name: name, request.model, recipe)
-    let folder = arguments["--output"] ?? "."
+    let beside = request.path.lastIndex(of: "/").map { String(request.path[..<$0]) } ?? "."
+    let folder = arguments["--output"] ?? beside
     let files = try [(".h", source.header), (".c", source.source)].map {
       (kind, text) throws(InputError) in
       (

@@ -43,8 +43,8 @@ import Testing
     expected.rates = .init(all: Scale(mantissa: 1_717_986_918, exponent: -4)!)
     #expect(try fields("{}") == expected)
     expected.tracksRanges = false
-    // 0.003·2³⁹ = 1649267441.664, 0.0003·2⁴² = 1319413953.33.
-    expected.trustRatio = Scale(mantissa: 1_649_267_442, exponent: -8)!
+    // 0.01·2³⁷ = 1374389534.72, 0.0003·2⁴² = 1319413953.33.
+    expected.trustRatio = Scale(mantissa: 1_374_389_535, exponent: -6)!
     expected.normClip = Scale(1)
     #expect(try fields("{}", for: converted) == expected)
     expected.trustRatio = Scale(mantissa: 1_319_413_953, exponent: -11)!

@@ -70,7 +70,7 @@ public struct RecipeDocument {
     fields.momentum = try root.momentum("momentum") ?? 0
     fields.weightDecay = try root.scale("weightDecay") ?? .zero
     let converted = !network.isInitialized
-    let trust = fields.momentum > 0 ? ExactRatio(3, 10_000)! : ExactRatio(3, 1000)!
+    let trust = fields.momentum > 0 ? ExactRatio(3, 10_000)! : ExactRatio(1, 100)!
     fields.trustRatio =
       try root.scale("trustRatio") ?? (converted ? Scale(rounding: trust) : .zero)
     fields.normClip = try root.scale("normClip") ?? (converted ? Scale(1) : .zero)

@@ -224,7 +224,7 @@ def resolve(text, net, has_labels):
     rates = get("learningRates", {})
     eta = get("learningRate", "0.05")
     schedule = get("schedule", {"kind": "cosine"})
-    trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
+    trust = "0" if net.initialised else "0.0003" if momentum else "0.01"
     batch = get("batch", 32)
     return Recipe(
         seed=get("seed", 1), epochs=get("epochs", 1), batch=batch,

@@ -26,6 +26,7 @@ extension ONNXImporter {
     graph.foldAffinesForward(output: &output)
     graph.removeUnused(output: &output)
     graph.mergeBoundsAndSlices(output: &output)
+    graph.shortenGates()
     graph.removeUnused(output: &output)
     graph.foldPaddingIntoWindows(output: output)
     graph.removeUnused(output: &output)

@@ -111,7 +111,7 @@ extension ONNXImporter {
     return target
   }
 
-  /// Expand of a computed value: only to the shape it has.
+  /// Expand of a computed value: to the shape it has, or of one position to many.
   mutating func readExpand() throws(InputError) -> [Value] {
     guard let view = activationInput, let shape = constantInput(1)?.integers else {
       return block(305, "its target shape is computed from the data")
@@ -121,7 +121,37 @@ extension ONNXImporter {
     let isSame =
       lead >= 0
       && shape.indices.allSatisfy { shape[$0] == 1 || shape[$0] == sizes[$0 + lead] }
-    return isSame ? one(view) : block(305, "repeats computed values")
+    if isSame { return one(view) }
+    return repeated(view, to: shape).map(one) ?? block(305, "repeats computed values")
+  }
+
+  /// One position, [batch, channels, 1, 1], over an image's height and width: a gate before it meets
+  /// what it gates.
+  private mutating func repeated(_ view: TensorView, to shape: [Int64]) -> TensorView? {
+    let present = graph.shape(of: view.tensor)
+    let sizes = view.sizes
+    guard present.positions == 1, shape.count == sizes.count, var roles = view.roles(in: present),
+      roles.contains(.channels),
+      shape.indices.allSatisfy({ shape[$0] == 1 || sizes[$0] == 1 || shape[$0] == Int64(sizes[$0]) }
+      )
+    else { return nil }
+    // The axes that are neither batch nor channels are height and width, in this order.
+    var rest = roles.indices.filter { roles[$0] == .one }
+    guard (1...2).contains(rest.count), rest.allSatisfy({ (1..<1 << 20).contains(shape[$0]) })
+    else {
+      return nil
+    }
+    let width = rest.removeLast()
+    roles[width] = .width
+    let height = rest.first
+    if let height { roles[height] = .height }
+    let factors = (height.map { Int(shape[$0]) } ?? 1, Int(shape[width]))
+    guard checkedCount([factors.0, factors.1, present.channels]) != nil else { return nil }
+    let image = TensorShape(height: factors.0, width: factors.1, channels: present.channels)
+    let tensor = append(
+      .network(.upsample(factorHeight: factors.0, factorWidth: factors.1)), inputs: [view.tensor],
+      shape: image)
+    return TensorView(tensor: tensor, shape: image, roles: roles, batch: batch)
   }
 
   /// Softmax and LogSoftmax over the features of a vector.

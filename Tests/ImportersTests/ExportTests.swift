@@ -48,7 +48,8 @@ struct ExportTests {
     file.metadata = []
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perChannel))
-    let read = ModelBuilder(try LoadedModel(again.modelBytes).network)
+    let converted = try LoadedModel(again.modelBytes)
+    let read = withExtendedLifetime(converted) { ModelBuilder(converted.network) }
     let written = ModelBuilder(model.network)
     #expect(read.nodes.map(\.weights) == written.nodes.map(\.weights))
     #expect(read.nodes.map(\.biases) == written.nodes.map(\.biases))
@@ -76,7 +77,8 @@ struct ExportTests {
     file.graph.initializers[index] = ONNXTensor(name, dimensions: [], floats: [0.125])
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perLayer))
-    let read = ModelBuilder(try LoadedModel(again.modelBytes).network)
+    let converted = try LoadedModel(again.modelBytes)
+    let read = withExtendedLifetime(converted) { ModelBuilder(converted.network) }
     #expect(read.nodes.contains { $0.weightScales == [.powerOfTwo(-3)] })
   }
 

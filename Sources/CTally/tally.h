@@ -30,7 +30,7 @@ extern "C" {
 /* Least alignment of a model; of labels and targets it is 4. */
 #define TALLY_MODEL_ALIGNMENT 8
 /* The most that an instance takes of its memory beside what `tally plan` calls RAM. */
-#define TALLY_INSTANCE_BYTES 1536
+#define TALLY_INSTANCE_BYTES 1024
 #define TALLY_DIGEST_BYTES 32
 
 /* What a function returns. */

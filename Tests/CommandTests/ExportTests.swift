@@ -57,4 +57,27 @@ import Testing
     #expect(same.status == 5 && same.error.contains("TLY0806"), "\(same.error)")
     #expect(!box.exists("x.onnx"))
   }
+
+  @Test("C arrays: two files in a folder, with the recipe if there is one")
+  func arrays() throws {
+    let box = try Sandbox()
+    let outcome = box.run("export", "m.tally", "--to", "c", "--json")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.json["paths"] as? [String] == ["model.h", "model.c"])
+    let header = String(decoding: try box.bytes("model.h"), as: UTF8.self)
+    #expect(header.contains("#define MODEL_BYTES \(try box.bytes("m.tally").count)\n"))
+    #expect(!header.contains("RECIPE"))
+    let again = box.run("export", "m.tally", "--to", "c")
+    #expect(again.status == 5 && again.error.contains("TLY0806"), "\(again.error)")
+    let training = box.run(
+      "export", "m.tally", "--to", "c", "--set", "epochs=2", "--name", "my-net")
+    #expect(training.status == 0, "\(training.error)")
+    let source = String(decoding: try box.bytes("my_net.c"), as: UTF8.self)
+    #expect(source.contains("uint8_t my_net_recipe[MY_NET_RECIPE_BYTES]"))
+    #expect(box.run("export", "m.tally", "--to", "c", "--name", "int").status == 2)
+    #expect(box.run("export", "m.tally", "--to", "c", "--dequantize").status == 2)
+    #expect(box.run("export", "m.tally", "--to", "npz", "--name", "x").status == 2)
+    #expect(box.run("export", "m.tally", "--to", "c", "-o", "nowhere").status == 5)
+    #expect(!box.exists("m.npz"))
+  }
 }

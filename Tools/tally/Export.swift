@@ -10,7 +10,7 @@ struct ExportFormat: Sendable {
   /// Makes and writes the files.
   let write: @Sendable (ExportRequest) throws(InputError) -> ExportedFiles
 
-  static let all: [ExportFormat] = [.onnx, .safetensors, .npz]
+  static let all: [ExportFormat] = [.onnx, .safetensors, .npz, .c]
 
   static var names: String { all.map(\.name).joined(separator: ", ") }
 }
@@ -48,8 +48,11 @@ extension Verb {
     positionals: [Positional(name: "MODEL", help: "a .tally model")],
     options: [
       .value("--to", nil, "FORMAT", ExportFormat.names),
-      .value("--output", "-o", "PATH", "default: the model's name with the format's extension"),
+      .value("--output", "-o", "PATH", "a file with the format's extension; for c a folder"),
       .flag("--dequantize", nil, "float32 weights that stand for the integers"),
+      .value("--recipe", "-r", "FILE", "c: also the recipe, for a program that trains"),
+      .value("--set", nil, "KEY=VALUE", isRepeatable: true, "c: put a value over the recipe's"),
+      .value("--name", nil, "NAME", "c: of the files and arrays (default model)"),
       .flag("--force", nil, "replace an existing output"),
     ],
     details: """
@@ -65,6 +68,10 @@ extension Verb {
       throw InputError(
         802, "\u{2018}\(name)\u{2019} is not a format", place: "--to",
         help: "one of \(ExportFormat.names)", exit: 2)
+    }
+    let others = name == "c" ? ["--dequantize"] : ["--recipe", "--set", "--name"]
+    if let option = others.first(where: arguments.has) {
+      throw arguments.usage("\(option) does not belong to --to \(name)")
     }
     let model = try Inputs.model(arguments.positionals[0])
     let files = try format.write(ExportRequest(model: model, arguments: arguments))

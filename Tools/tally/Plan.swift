@@ -30,8 +30,8 @@ extension Verb {
       and --select random are for comparison (SPEC 8.13). --select zeroth-order tries what to perturb
       in short runs on --data, and keeps what has the least loss on --validate.
 
-      JSON: flashBytes, ramBytes, lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare
-      schemes; with --select layers, macs, recipe.
+      JSON: flashBytes, ramBytes, stackBytes (at most, on a 32-bit board), lowerBound, firstFitBytes,
+      peak, byPurpose, byLayer; with --compare schemes; with --select layers, macs, recipe.
       """
   ) { arguments, console in
     let budget = try arguments["--budget"].map(bytes)
@@ -81,9 +81,11 @@ extension Verb {
     let purposes = memory.byPurpose
     let layers = memory.byLayer
     let peak = memory.peak
+    let stack = MemoryPlan.stackByteCount(
+      isTraining: request.training != nil, pointerByteCount: 4)
     var members: [(key: String, value: JSONOutput)] = [
       ("flashBytes", JSONOutput(model.byteCount)), ("ramBytes", JSONOutput(memory.byteCount)),
-      ("lowerBound", JSONOutput(memory.lowerBound)),
+      ("stackBytes", JSONOutput(stack)), ("lowerBound", JSONOutput(memory.lowerBound)),
       ("firstFitBytes", JSONOutput(memory.firstFitByteCount)),
       ("samples", JSONOutput(request.samples)),
       ("isTraining", .bool(request.training != nil)),
@@ -117,6 +119,7 @@ extension Verb {
     console.print("flash  \(memory.sized(model.byteCount))")
     console.print(
       "RAM    \(memory.sized(memory.byteCount)), \(what), \(request.samples) samples at once")
+    console.print("stack  at most \(memory.sized(stack)) on a 32-bit board")
     console.print()
     var table = TextTable(["buffer", "of", "bytes", "at", "lives"], words: [0, 1, 4])
     for buffer in memory.buffers {

@@ -33,6 +33,7 @@ let package = Package(
   name: "tally",
   products: [
     .library(name: "Tally", targets: ["Tally"]),
+    .library(name: "TallyC", type: .static, targets: ["TallyC"]),
     .library(name: "TallyHost", targets: ["TallyHost", "Importers"]),
     .executable(name: "tally", targets: ["TallyCommand"]),
   ],
@@ -72,13 +73,21 @@ let package = Package(
         "CounterRandom", "FixedPoint",
       ],
       swiftSettings: core),
+    .systemLibrary(name: "CTally"),
+    .target(
+      name: "TallyC",
+      dependencies: [
+        "CTally", "Journals", "Training", "ModelFormat", "Layers", "Kernels", "Tensors", "Bytes",
+      ],
+      swiftSettings: core),
 
     // Tools/: everything that runs beside the runtime.
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers", "CZlib"], path: "Tools/Host",
+      name: "TallyHost", dependencies: runtime + ["Importers", "CTally", "CZlib"],
+      path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
       name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost"],
@@ -95,7 +104,8 @@ let package = Package(
       name: "FirmwareApplication", dependencies: runtime + ["FirmwareBoard"],
       path: "Tools/firmware/Application", swiftSettings: core),
     .executableTarget(
-      name: "FirmwareImages", dependencies: runtime + ["Importers", "TallyTestSupport"],
+      name: "FirmwareImages",
+      dependencies: runtime + ["Importers", "TallyHost", "TallyTestSupport"],
       path: "Tools/firmware/Images", swiftSettings: host),
 
     // Tests/: one target per module, and the support they share.
@@ -110,6 +120,10 @@ let package = Package(
       swiftSettings: host),
     .testTarget(
       name: "TrainingTests", dependencies: runtime + ["TallyHost", "TallyTestSupport"],
+      swiftSettings: host),
+    .testTarget(
+      name: "TallyCTests",
+      dependencies: runtime + ["TallyC", "CTally", "Importers", "TallyHost", "TallyTestSupport"],
       swiftSettings: host),
     .testTarget(
       name: "GoldenTests",

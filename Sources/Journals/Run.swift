@@ -63,6 +63,7 @@ public struct Run {
   }
 
   /// Takes a step and makes its records.
+  @inline(never)
   public mutating func takeStep(_ sink: inout some RecordSink) {
     takeStep(&sink) { _ in }
   }
@@ -89,15 +90,19 @@ public struct Run {
     epoch.samples += result.samples
     epoch.loss = saturatingSum(epoch.loss, result.loss)
     epoch.correct += result.correct
-    if trainer.rootIsDue {
-      var root = Payload()
-      root.append(result.step)
-      root.append(trainer.root)
-      sink.record(.root, root, rest: RawSpan())
-    }
+    if trainer.rootIsDue { recordRoot(result.step, &sink) }
     if trainer.endsEpoch { endEpoch(index, &sink) }
   }
 
+  @inline(never)
+  private func recordRoot(_ step: UInt32, _ sink: inout some RecordSink) {
+    var root = Payload()
+    root.append(step)
+    root.append(trainer.root)
+    sink.record(.root, root, rest: RawSpan())
+  }
+
+  @inline(never)
   private mutating func endEpoch(_ index: UInt32, _ sink: inout some RecordSink) {
     let result = validation.map {
       Trainer.evaluate(trainer.session, trainer.recipe.loss, $0)
@@ -125,6 +130,7 @@ public struct Run {
     sink.record(.end, payload, rest: RawSpan())
   }
 
+  @inline(never)
   private static func record(_ result: Trainer.StepResult, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(result.step)
@@ -140,6 +146,7 @@ public struct Run {
 
   /// - Parameter kept: three counts of each sparse node, as they lie in memory: every target is
   ///   little-endian.
+  @inline(never)
   private static func record(kept: View<UInt32>, step: UInt32, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(step)
@@ -147,6 +154,7 @@ public struct Run {
     kept.withRawSpan { sink.record(.kept, payload, rest: $0) }
   }
 
+  @inline(never)
   private static func record(_ record: ZerothOrderRecord, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(record.step)
@@ -155,6 +163,7 @@ public struct Run {
     record.differences.withRawSpan { sink.record(.differences, payload, rest: $0) }
   }
 
+  @inline(never)
   private static func record(_ change: RangeChange, _ sink: inout some RecordSink) {
     var payload = Payload()
     payload.append(change.step)

@@ -138,6 +138,16 @@ public struct MemoryPlan {
     return (nodeCount + 1) * BufferPurpose.allCases.count + pathEntries
   }
 
+  /// Stack that a session, a step or the writing of a journal uses at most, built for size;
+  /// `Tools/firmware/compare.sh` holds every target's painted stack against it.
+  ///
+  /// - Parameter pointerByteCount: 4 or 8: pointers and counts are much of what lies there.
+  public static func stackByteCount(
+    isTraining: Bool, pointerByteCount: Int = MemoryLayout<Int>.size
+  ) -> Int {
+    (isTraining ? 3072 : 1536) * pointerByteCount
+  }
+
   /// Bytes of the session's own table: an offset per row and purpose, the tensors' Scales, and a row of
   /// counters (SessionTable).
   static func tableByteCount(nodeCount: Int) -> Int {

@@ -9,55 +9,47 @@ public import Tensors
 /// The bytes must outlive every copy of this value.
 @safe
 public struct Network {
-  /// Where the parts of a model file lie, in bytes from its start.
-  public struct Sections: Equatable, Sendable {
-    public var nodeCount = 0
-    public var nodes = 0
-    public var weights = 0
-    public var weightCount = 0
-    public var biases = 0
-    public var biasCount = 0
-    public var scales = 0
-    public var scaleCount = 0
-    public var tables = 0
-    public var tableCount = 0
-    public var maps = 0
-    public var mapCount = 0
-    public var names = 0
-    public var nameByteCount = 0
-    public var classes = 0
-    public var classCount = 0
-    public var classByteCount = 0
+  /// Where the parts of a model file lie, in bytes from its start; 0 for a part it does not have.
+  public struct Sections {
+    let header: ModelHeader
 
-    public init() {}
+    public var nodes: Int { header.offset(1) }
+    public var weights: Int { header.offset(2) }
+    public var biases: Int { header.offset(3) }
+    public var scales: Int { header.offset(4) }
+    public var tables: Int { header.offset(5) }
+    public var maps: Int { header.offset(6) }
+    public var names: Int { header.offset(7) }
+    public var classes: Int { header.offset(8) }
+    public var weightCount: Int { header.elementCount(2) }
+    public var biasCount: Int { header.elementCount(3) }
+    public var scaleCount: Int { header.elementCount(4) }
+    public var tableCount: Int { header.elementCount(5) }
+    public var mapCount: Int { header.elementCount(6) }
+    public var nameByteCount: Int { header.elementCount(7) }
+    public var classCount: Int { header.elementCount(8) }
+    public var classByteCount: Int { header.byteCount(8) }
   }
 
   let base: UnsafeRawPointer
   public let byteCount: Int
-  public let sections: Sections
-  public let inputShape: Shape
-  public let inputQuantization: Quantization
-  /// The range tracker may move this model's Scales (flag bit 0).
-  public let isInitialized: Bool
-  /// Data arrive with channels before rows (flag bit 1).
-  public let readsChannelsFirst: Bool
 
   /// - Precondition: the bytes at `base` have been validated and outlive the network.
-  package init(
-    base: UnsafeRawPointer, byteCount: Int, sections: Sections, inputShape: Shape,
-    inputQuantization: Quantization, isInitialized: Bool, readsChannelsFirst: Bool
-  ) {
+  package init(base: UnsafeRawPointer, byteCount: Int) {
     // The validator hands over the memory it has just checked.
     unsafe self.base = unsafe base
     self.byteCount = byteCount
-    self.sections = sections
-    self.inputShape = inputShape
-    self.inputQuantization = inputQuantization
-    self.isInitialized = isInitialized
-    self.readsChannelsFirst = readsChannelsFirst
   }
 
-  public var nodeCount: Int { sections.nodeCount }
+  private var header: ModelHeader { unsafe ModelHeader(base) }
+  public var sections: Sections { Sections(header: header) }
+  public var inputShape: Shape { header.inputShape }
+  public var inputQuantization: Quantization { header.inputQuantization }
+  /// The range tracker may move this model's Scales (flag bit 0).
+  public var isInitialized: Bool { header.isInitialized }
+  /// Data arrive with channels before rows (flag bit 1).
+  public var readsChannelsFirst: Bool { header.readsChannelsFirst }
+  public var nodeCount: Int { header.nodeCount }
   /// Tensors are the input and one output per node.
   public var tensorCount: Int { nodeCount + 1 }
 

@@ -1,6 +1,6 @@
 package import FixedPoint
 package import Kernels
-package import Tensors
+public import Tensors
 
 /// A network at work in an arena: the current parameters, Scales and activations.
 ///
@@ -129,6 +129,17 @@ public struct Session {
 
   package func biases(_ index: Int, _ node: Node) -> View<Int32> {
     owned(index, .biases, node.output.channels, Int32.self) ?? network.biases(of: node)
+  }
+
+  /// The current weights of node `index`, for whoever reads them out; empty for a node without.
+  public func currentWeights(ofNode index: Int) -> View<Int8> {
+    weights(index, network.node(index))
+  }
+
+  /// The current biases of node `index`; empty for a node without.
+  public func currentBiases(ofNode index: Int) -> View<Int32> {
+    let node = network.node(index)
+    return node.operation.weighted == nil ? network.biases(of: node) : biases(index, node)
   }
 
   /// Mantissa and exponent of each of a weighted node's Scales.

@@ -4,12 +4,9 @@ package import Tensors
 /// The bookkeeping of a session inside its arena: where buffers lie, current Scales, gradient Scales,
 /// counters. One row per tensor (BufferPurpose).
 package struct SessionTable {
-  private let offsets: View<Int32>
-  /// Per tensor: current Scale (mantissa, exponent), gradient Scale (mantissa, exponent), gradient present
-  /// (0 or 1), range history (two words, SPEC 8.9), weight range history.
-  private let words: View<Int32>
-  private let counters: View<Int64>
-  package let path: View<UInt8>
+  /// All of it; where its parts lie is computed, because sessions are copied often.
+  private let memory: View<Int32>
+  private let tensorCount: Int
 
   private static var purposeCount: Int { BufferPurpose.allCases.count }
   private static var wordsPerTensor: Int { 8 }
@@ -28,13 +25,29 @@ package struct SessionTable {
   }
 
   package init(_ arena: Arena, offset: Int, tensorCount: Int) {
-    counters = arena.view(offset, SessionTable.counterCount, of: Int64.self)
-    var next = offset + 8 * SessionTable.counterCount
-    offsets = arena.view(next, tensorCount * SessionTable.purposeCount, of: Int32.self)
-    next += 4 * tensorCount * SessionTable.purposeCount
-    words = arena.view(next, tensorCount * SessionTable.wordsPerTensor, of: Int32.self)
-    next += 4 * tensorCount * SessionTable.wordsPerTensor
-    path = arena.view(next, tensorCount, of: UInt8.self)
+    let byteCount = SessionTable.byteCount(tensorCount: tensorCount)
+    memory = arena.view(offset, (byteCount + 3) / 4, of: Int32.self)
+    self.tensorCount = tensorCount
+  }
+
+  private var counters: View<Int64> {
+    memory.bytes.part(0, SessionTable.counterCount, of: Int64.self)
+  }
+  private var offsets: View<Int32> {
+    memory.slice(2 &* SessionTable.counterCount, tensorCount &* SessionTable.purposeCount)
+  }
+  /// Per tensor: current Scale (mantissa, exponent), gradient Scale (mantissa, exponent), gradient present
+  /// (0 or 1), range history (two words, SPEC 8.9), weight range history.
+  private var words: View<Int32> {
+    memory.slice(
+      2 &* SessionTable.counterCount &+ tensorCount &* SessionTable.purposeCount,
+      tensorCount &* SessionTable.wordsPerTensor)
+  }
+  package var path: View<UInt8> {
+    memory.bytes.part(
+      8 &* SessionTable.counterCount &+ 4 &* tensorCount
+        &* (SessionTable.purposeCount &+ SessionTable.wordsPerTensor),
+      tensorCount, of: UInt8.self)
   }
 
   package func clear() {

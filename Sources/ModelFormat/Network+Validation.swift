@@ -26,11 +26,7 @@ extension Network {
     try validator.classNames()
     // From here on the header's and sections' places are known to exist.
     guard let base = bytes.baseAddress else { throw ModelError(.truncated, at: 0) }
-    let network = unsafe Network(
-      base: base,
-      byteCount: bytes.count, sections: validator.sections, inputShape: validator.inputShape,
-      inputQuantization: validator.inputQuantization, isInitialized: validator.flags & 1 != 0,
-      readsChannelsFirst: validator.flags & 2 != 0)
+    let network = unsafe Network(base: base, byteCount: bytes.count)
     try NodeValidator.validate(network)
     self = network
   }
@@ -44,11 +40,13 @@ extension Network {
 /// Checks the container: header, section table, padding, digest, and the sections without nodes.
 private struct Validator: ~Copyable, ~Escapable {
   let span: RawSpan
-  var sections = Network.Sections()
-  var inputShape = Shape(vector: 1)
-  var inputQuantization = Quantization(scale: .powerOfTwo(0), zeroPoint: 0)
-  var flags: UInt32 = 0
+  var nodeCount = 0
+  var inputChannels = 0
   var sectionCount = 0
+  /// Sections that later checks go through: where they start, and how many elements they have.
+  var hasNodes = false
+  var maps = (offset: 0, count: 0)
+  var classes = (offset: 0, count: 0, byteCount: 0)
   /// One past the last byte of the last section.
   var contentEnd = 0
 
@@ -77,16 +75,15 @@ private struct Validator: ~Copyable, ~Escapable {
     guard (1...ModelFormat.largestNodeCount).contains(nodes) else {
       throw ModelError(.badCount, at: 20)
     }
-    sections.nodeCount = nodes
-    flags = span.u32(at: 24)
-    guard flags & ~3 == 0 else { throw ModelError(.badFlags, at: 24) }
-    inputShape = Shape(
+    nodeCount = nodes
+    guard span.u32(at: 24) & ~3 == 0 else { throw ModelError(.badFlags, at: 24) }
+    let inputShape = Shape(
       height: Int(truncatingIfNeeded: span.u32(at: 28)),
       width: Int(truncatingIfNeeded: span.u32(at: 32)),
       channels: Int(truncatingIfNeeded: span.u32(at: 36)))
     guard inputShape.isLegal else { throw ModelError(.badShape, at: 28) }
-    let scale = try scale(at: 40)
-    inputQuantization = Quantization(scale: scale, zeroPoint: Int32(span.i8(at: 48)))
+    inputChannels = inputShape.channels
+    _ = try scale(at: 40)
     try zeros(49..<ModelFormat.headerByteCount)
   }
 
@@ -119,7 +116,7 @@ private struct Validator: ~Copyable, ~Escapable {
       contentEnd = offset + length
       expected = ModelFormat.aligned(contentEnd)
     }
-    guard sections.nodes != 0, sections.maps != 0 else {
+    guard hasNodes, maps.count > 0 else {
       throw ModelError(.badSection, at: ModelFormat.headerByteCount)
     }
     let end = ModelFormat.aligned(contentEnd) + ModelFormat.digestByteCount
@@ -133,38 +130,21 @@ private struct Validator: ~Copyable, ~Escapable {
     var elementByteCount = 1
     switch section {
     case .nodes:
-      guard count == sections.nodeCount else { throw ModelError(.badSection, at: entry + 4) }
-      sections.nodes = offset
+      guard count == nodeCount else { throw ModelError(.badSection, at: entry + 4) }
+      hasNodes = true
       elementByteCount = NodeRecord.byteCount
-    case .weights:
-      sections.weights = offset
-      sections.weightCount = count
-    case .biases:
-      sections.biases = offset
-      sections.biasCount = count
-      elementByteCount = 4
-    case .weightScales:
-      sections.scales = offset
-      sections.scaleCount = count
-      elementByteCount = 8
-    case .tables:
-      sections.tables = offset
-      sections.tableCount = count
-      elementByteCount = 768
+    case .weights, .names: break
+    case .biases: elementByteCount = 4
+    case .weightScales: elementByteCount = 8
+    case .tables: elementByteCount = 768
     case .inputMaps:
-      guard count == 1 || count == inputShape.channels else {
+      guard count == 1 || count == inputChannels else {
         throw ModelError(.badMap, at: entry + 4)
       }
-      sections.maps = offset
-      sections.mapCount = count
+      maps = (offset, count)
       elementByteCount = 24
-    case .names:
-      sections.names = offset
-      sections.nameByteCount = count
     case .classNames:
-      sections.classes = offset
-      sections.classCount = count
-      sections.classByteCount = length
+      classes = (offset, count, length)
       return
     }
     guard length % elementByteCount == 0, length / elementByteCount == count else {
@@ -194,8 +174,8 @@ private struct Validator: ~Copyable, ~Escapable {
   }
 
   func inputMaps() throws(ModelError) {
-    for index in 0..<sections.mapCount {
-      let entry = sections.maps + 24 * index
+    for index in 0..<maps.count {
+      let entry = maps.offset + 24 * index
       _ = try scale(at: entry)
       guard span.u32(at: entry + 8) <= 1, span.u32(at: entry + 12) == 0 else {
         throw ModelError(.badMap, at: entry + 8)
@@ -204,10 +184,10 @@ private struct Validator: ~Copyable, ~Escapable {
   }
 
   func classNames() throws(ModelError) {
-    guard sections.classCount > 0 else { return }
-    var offset = sections.classes
-    let end = offset + sections.classByteCount
-    for _ in 0..<sections.classCount {
+    guard classes.count > 0 else { return }
+    var offset = classes.offset
+    let end = offset + classes.byteCount
+    for _ in 0..<classes.count {
       guard end - offset >= 4 else { throw ModelError(.badName, at: offset) }
       let length = Int(truncatingIfNeeded: span.u32(at: offset))
       guard length >= 0, length <= ModelFormat.largestNameByteCount, length <= end - offset - 4

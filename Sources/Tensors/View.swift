@@ -71,6 +71,18 @@ public struct View<Element: BitwiseCopyable> {
       base: UnsafeRawPointer(start), offset: 0, count: count * MemoryLayout<Element>.stride)
   }
 
+  /// `count` elements of another type from byte `offset` on, where an arena has put them.
+  @inlinable
+  public func part<Other: BitwiseCopyable>(
+    _ offset: Int, _ count: Int, of type: Other.Type
+  ) -> View<Other> {
+    assert(
+      offset >= 0 && count >= 0
+        && offset + count * MemoryLayout<Other>.stride <= self.count * MemoryLayout<Element>.stride,
+      "a part outside the view")
+    return unsafe View<Other>(base: UnsafeRawPointer(start), offset: offset, count: count)
+  }
+
   /// Calls `body` with the bytes of the view.
   @inlinable
   public func withRawSpan<R>(_ body: (RawSpan) -> R) -> R {

@@ -7,6 +7,7 @@ import Tensors
 
 extension Backward {
   /// Sets the parts of a node's gradient that are not kept to 0, sample by sample.
+  @inline(never)
   func sparsify(_ index: Int, _ node: Node, _ scale: Scale, _ tiling: Tiling) {
     guard let fields = recipe.sparseGradients, let words = session.largestGradient(index),
       let counts = session.keptCounts
@@ -239,12 +240,14 @@ extension Trainer {
   }
 
   /// Forgets what the step before counted and touched.
+  @inline(never)
   func prepareSparseGradients() {
     session.keptCounts?.fill(0)
     for index in 0..<session.network.nodeCount { session.touchedRows(index)?.fill(0) }
   }
 
   /// Y_max of every sparse node, after a step.
+  @inline(never)
   func updateLargestGradients() {
     guard let fields = recipe.sparseGradients else { return }
     for index in 0..<session.network.nodeCount {

@@ -92,12 +92,16 @@ public struct Trainer {
       }, onEvent: onEvent)
   }
 
-  private func observation(
-    _ moment: Observation.Moment, _ query: UInt32 = Observation.wholeStep, samples: Int = 0
-  ) -> Observation {
-    Observation(
-      moment: moment, session: session, recipe: recipe, step: step, query: query,
-      samples: samples, pass: nil)
+  /// Its own frame, so that a board's stack does not hold observations that nobody makes.
+  @inline(never)
+  private func tell(
+    _ moment: Observation.Moment, _ observing: (Observation) -> Void,
+    query: UInt32 = Observation.wholeStep, samples: Int = 0
+  ) {
+    observing(
+      Observation(
+        moment: moment, session: session, recipe: recipe, step: step, query: query,
+        samples: samples, pass: nil))
   }
 
   /// - Parameter observing: called at each moment of the step, for those who look into it.
@@ -114,17 +118,13 @@ public struct Trainer {
     result.samples = count
     session.table.reset(.saturated)
     session.table.reset(.clipped)
-    observing(observation(.begun))
+    tell(.begun, observing)
     prepareUpdates(rates)
     prepareSparseGradients()
     let zerothOrder = recipe.zerothOrder.map {
       ZerothOrderStep(session, recipe, $0, key: key, step: step, batch: Int(count))
     }
-    var digest = SHA256()
-    digest.update(tag: "tally/batch/v1")
-    for position in first..<first + count {
-      digest.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
-    }
+    result.batchDigest = batchDigest(order, first..<first + count)
     for turn in 0..<microBatches {
       let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
       let start = first + query * recipe.microBatch
@@ -133,41 +133,88 @@ public struct Trainer {
         order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
         &result, observing: observing)
     }
-    applyUpdates(microBatches: microBatches, zerothOrder?.perturbation.group)
-    updateLargestGradients()
-    zerothOrder?.update(rates).apply()
-    observing(observation(.applied))
+    finishStep(rates, zerothOrder)
+    tell(.applied, observing)
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
-    result.batchDigest = digest.finalize()
     onEvent(.step(result))
     if let zerothOrder { onEvent(.differences(zerothOrder.record)) }
-    if recipe.tracksRanges {
-      RangeTracker(session, recipe, planned: plannedSteps)
-        .decide(after: step) { onEvent(.rangeChange($0)) }
-    }
+    if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
     step += 1
   }
 
+  // The parts of a step stand on each other on a board's stack only where one calls the other: inlined,
+  // the frames of all of them would lie under the deepest.
+
+  /// SPEC 9.3.
+  @inline(never)
+  private func batchDigest(_ order: SampleOrder, _ positions: Range<UInt32>) -> Digest {
+    var hash = SHA256()
+    hash.update(tag: "tally/batch/v1")
+    for position in positions {
+      hash.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
+    }
+    return hash.finalize()
+  }
+
+  @inline(never)
+  private func finishStep(_ rates: Backward.Rates, _ zerothOrder: ZerothOrderStep?) {
+    applyUpdates(microBatches: rates.microBatches, zerothOrder?.perturbation.group)
+    updateLargestGradients()
+    zerothOrder?.update(rates).apply()
+  }
+
+  @inline(never)
+  private func trackRanges(onChange: (RangeChange) -> Void) {
+    RangeTracker(session, recipe, planned: plannedSteps).decide(after: step, onChange: onChange)
+  }
+
+  @inline(never)
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
     _ result: inout StepResult, observing: (Observation) -> Void
   ) {
+    load(order, positions)
+    runForward(order, positions, query, zerothOrder, first: first, observing: observing)
+    addLosses(order, positions, zerothOrder, first: first, &result)
+    let backward = Backward(
+      session: session, recipe: recipe, key: key, step: step, query: query,
+      samples: positions.count, rates: rates, batch: batch)
+    runBackward(backward, zerothOrder, first: first, observing: observing)
+  }
+
+  @inline(never)
+  private func load(_ order: SampleOrder, _ positions: Range<UInt32>) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
       let sample = Int(truncatingIfNeeded: order[position])
       session.input.slice(slot * size, size).copy(from: samples.values(sample))
     }
+  }
+
+  @inline(never)
+  private func runForward(
+    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32,
+    _ zerothOrder: ZerothOrderStep?, first: Int, observing: (Observation) -> Void
+  ) {
     for index in 0..<session.network.nodeCount {
       if let zerothOrder, index == zerothOrder.firstNode {
         measure(zerothOrder, order, positions, first: first)
       }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
-      observing(observation(.forward(index), query, samples: positions.count))
+      tell(.forward(index), observing, query: query, samples: positions.count)
       countSaturated(index, samples: positions.count)
     }
+  }
+
+  /// Adds up losses, and leaves the gradient of the logits.
+  @inline(never)
+  private func addLosses(
+    _ order: SampleOrder, _ positions: Range<UInt32>, _ zerothOrder: ZerothOrderStep?,
+    first: Int, _ result: inout StepResult
+  ) {
     let outputs = session.network.outputCount
     let gradient = session.logitGradient
     for (slot, position) in positions.enumerated() {
@@ -179,17 +226,23 @@ public struct Trainer {
       if isCorrect { result.correct += 1 }
       zerothOrder?.note(baseLoss: loss, position: first + slot)
     }
-    let backward = Backward(
-      session: session, recipe: recipe, key: key, step: step, query: query,
-      samples: positions.count, rates: rates, batch: batch)
-    backward.run(lossScale: recipe.lossScale(session, batch: batch), observing: observing)
+  }
+
+  @inline(never)
+  private func runBackward(
+    _ backward: Backward, _ zerothOrder: ZerothOrderStep?, first: Int,
+    observing: (Observation) -> Void
+  ) {
+    backward.run(
+      lossScale: recipe.lossScale(session, batch: backward.batch), observing: observing)
     if let zerothOrder {
-      zerothOrder.finish(first: first, samples: positions.count)
+      zerothOrder.finish(first: first, samples: backward.samples)
       zerothOrder.trainNode(backward, first: first)
     }
   }
 
   /// Measures a micro-batch whose nodes before the perturbed ones have run (SPEC 8.15).
+  @inline(never)
   private func measure(
     _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>, first: Int
   ) {
@@ -265,6 +318,7 @@ public struct Trainer {
 
 extension Trainer {
   /// Damps velocities and applies weight decay (SPEC 8.2, 8.6).
+  @inline(never)
   func prepareUpdates(_ rates: Backward.Rates) {
     for index in 0..<session.network.nodeCount {
       session.weightVelocities(index).map { decay(velocities: $0, momentum: recipe.momentum) }
@@ -278,6 +332,7 @@ extension Trainer {
     }
   }
 
+  @inline(never)
   private func decayWeights(_ index: Int, _ multiplier: Multiplier) {
     let node = session.network.node(index)
     guard let shape = node.operation.weighted else { return }
@@ -306,6 +361,7 @@ extension Trainer {
   /// Turns the step's contributions into new parameters (SPEC 8.7).
   ///
   /// - Parameter group: what this step has estimated, if it has.
+  @inline(never)
   func applyUpdates(microBatches: UInt32, _ group: CoordinateGroup? = nil) {
     for index in 0..<session.network.nodeCount {
       let isEstimated = group.map { $0.isOfTensor && $0.node == index } ?? false
@@ -338,6 +394,7 @@ extension Trainer {
     return session.masters(index) == nil ? nil : session.touchedRows(index)
   }
 
+  @inline(never)
   private func applyWeights(
     _ index: Int, _ node: Node, _ microBatches: UInt32, _ touched: View<UInt8>?
   ) {
@@ -369,6 +426,7 @@ extension Trainer {
   }
 
   /// w of the rows that have had a gradient.
+  @inline(never)
   private func refreshRows(
     _ index: Int, _ shape: Convolution, _ masters: View<Int32>, _ weights: View<Int8>,
     _ touched: View<UInt8>

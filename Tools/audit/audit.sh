@@ -113,6 +113,12 @@ self_test() {
     probe "$architecture" "$planted.o"
     expect_finding 'allocation: ' python3 "$audit/image.py" "$architecture" "${files[@]}"
     expect_finding 'calls ' python3 "$audit/intermediate.py" "$planted.ll"
+    case $triple in armv7*)
+      "$tools/clang" --target="$triple" -c "$audit/planted/self.s" -o "$planted.self.o"
+      probe "$architecture" "$planted.self.o"
+      expect_finding 'self is not given back' python3 "$audit/image.py" "$architecture" "${files[@]}"
+      ;;
+    esac
   done <<<"$processors"
   echo 'sources:'
   expect_finding 'Float.swift:' python3 "$audit/sources.py" "$audit/planted"

@@ -70,15 +70,37 @@ def instructions(file):
             yield function, match[1]
 
 
-def main():
-    architecture, files = sys.argv[1], sys.argv[2:]
+# Arm: Swift passes `self` in r10, which a caller expects back. Swift 6.3.1's compiler can lose that: it
+# turns loads from r10 into one that moves r10 on, in a function that does not save it.
+MOVES_SELF = re.compile(r"^(ldm\S*|stm\S*)\s+r10!|^(ldr|str)\S*\s.*\[r10[^\]]*\](!|,)"
+    r"|^(?!cmp|cmn|tst|teq|str|push|stm)\w+(\.w)?\s+r10,")
+SAVES_SELF = re.compile(r"^(push|stmdb)\S*\s.*(r10|r[4-9]-r1[01])")
+
+
+def check_instructions(architecture, files):
+    """Findings, and the number of instructions."""
     pattern, exception = INSTRUCTIONS[architecture]
-    findings, count, outside = [], 0, set()
+    findings, count, saves = [], 0, {}
     for file in files:
         for function, instruction in instructions(file):
             count += 1
             if pattern.match(instruction.split()[0]) and not exception.match(instruction):
                 findings.append(f"floating-point instruction in {function}: {instruction}")
+            # Outlined pieces are part of functions that have saved it.
+            if architecture != "arm" or function.startswith("OUTLINED_FUNCTION"):
+                continue
+            if SAVES_SELF.match(instruction):
+                saves[file, function] = True
+            if MOVES_SELF.match(instruction) and (file, function) not in saves:
+                findings.append(f"self is not given back by {function}: {instruction}")
+    return findings, count
+
+
+def main():
+    architecture, files = sys.argv[1], sys.argv[2:]
+    findings, count = check_instructions(architecture, files)
+    outside = set()
+    for file in files:
         if architecture == "x86":
             continue
         for name, is_defined in symbols(file):

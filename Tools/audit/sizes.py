@@ -52,14 +52,18 @@ def table(program):
     return code, constants
 
 
-def main():
-    if sys.argv[1] == "--flash":
-        print(flash_bytes(sys.argv[2]))
-        return
-    code, constants = table(sys.argv[1])
+def print_table(program):
+    code, constants = table(program)
     for name in sorted(set(code) | set(constants), key=lambda n: -code[n]):
         print(f"  {name:22} {code[name]:8} {constants[name]:8}")
     print(f"  {'all':22} {sum(code.values()):8} {sum(constants.values()):8}")
+
+
+def main():
+    if sys.argv[1] == "--flash":
+        print(flash_bytes(sys.argv[2]))
+    else:
+        print_table(sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ embedded=(
   -Xswiftc -Xfrontend -Xswiftc -disable-stack-protector
   -Xcc -Os -Xcc -ffunction-sections -Xcc -fdata-sections)
 
+# Swift 6.3.1 may turn loads through r10, where it passes `self`, into one that moves r10 on, which the
+# caller does not expect: `ldm.w r10!, {…}`. The pass that does so is switched off; Tools/audit looks for it.
+swift_self=(-Xswiftc -Xllvm -Xswiftc -arm-load-store-opt=false)
+
 # names FILE: the first word of each line that is not a comment.
 names() { grep -v '^#' "$here/$1" | awk '{print $1}'; }
 
@@ -26,29 +30,31 @@ find_target() {
   return 2
 }
 
-# build_modules: compiles the core and the application for $triple; sets modules to their folder.
+# build_modules [NAME]: compiles the core and a target of the package, the application unless named, for
+# $triple; sets modules to their folder.
 build_modules() {
   local options=()
   if [ "$triple" != - ]; then options=(--triple "$triple" "${embedded[@]}"); fi
+  case $triple in armv7*) options+=("${swift_self[@]}") ;; esac
   local scratch=$work/$triple
   [ "$triple" != - ] || scratch=$work/host
   quietly swift build --package-path "$root" --scratch-path "$scratch" -c release \
-    --target FirmwareApplication "${options[@]}" || return
+    --target "${1:-FirmwareApplication}" "${options[@]}" || return
   modules=$scratch/release
 }
 
-# build_images: writes the image of every run.
+# build_images: writes the image of every run. The program is a debug build, which tests have made already.
 build_images() {
-  quietly swift build --package-path "$root" --scratch-path "$work/host" -c release \
-    --product FirmwareImages || return
+  quietly swift build --package-path "$root" --product FirmwareImages || return
   mkdir -p "$work/images"
-  "$work/host/release/FirmwareImages" "$here/runs.txt" "$work/images"
+  "$root/.build/debug/FirmwareImages" "$here/runs.txt" "$work/images"
 }
 
-# objects: the object files of sources that still exist (a build folder keeps those of deleted ones).
+# objects [NAME]: the object files of the core and a target, the application unless named, of sources that
+# still exist (a build folder keeps those of deleted ones).
 objects() {
-  local folder source
-  for folder in "$modules"/{Bytes,CounterRandom,FixedPoint,Tensors,Kernels,Layers,ModelFormat,Training,Journals,Tally,FirmwareApplication}.build; do
+  local folder source last=${1:-FirmwareApplication}
+  for folder in "$modules"/{Bytes,CounterRandom,FixedPoint,Tensors,Kernels,Layers,ModelFormat,Training,Journals,"$last"}.build; do
     while read -r source; do echo "$folder/$(basename "$source").o"; done <"$folder/sources"
   done
   for source in "$root"/Sources/MicroKernels/*.c; do
@@ -56,41 +62,56 @@ objects() {
   done
 }
 
-# link_run RUN: links the target's program with a run's image; sets program.
-link_run() {
-  local run=$1 folder=$work/programs/$target object source
-  [ -f "$work/images/$run.bin" ] || { echo "no run $run; run.sh --list names them" >&2; return 2; }
-  mkdir -p "$folder"
-  program=$folder/$run
-  local sources=("$here/boards/$board.c" "$here/boards/image.c") flags=() compiled=()
+# compile FOLDER FLAG… -- SOURCE…: compiles C for $triple, and what $board needs; sets compiled.
+compile() {
+  local folder=$1 flags=() sources object source
+  shift
+  while [ "$1" != -- ]; do flags+=("$1"); shift; done
+  shift
+  sources=("$here/boards/$board.c" "$@")
   case $board in
     cortex-m) sources+=("$here"/boards/{start,memory,integers}.c) ;;
     virt) sources+=("$here"/boards/{start,memory}.c "$here/boards/virt.S") ;;
     wasm) sources+=("$here"/boards/{memory,wide}.c) ;;
   esac
-  [ "$triple" != riscv32-none-none-eabi ] || sources+=("$here/boards/integers.c")
   if [ "$triple" != - ]; then
-    flags=(--target="$triple" -ffreestanding -fno-builtin -ffunction-sections -fdata-sections)
+    flags+=(--target="$triple" -ffreestanding -fno-builtin -ffunction-sections -fdata-sections)
   fi
   case $triple in
-    riscv32*) flags+=(-march=rv32imac_zicsr -mabi=ilp32) ;;
+    riscv32*) flags+=(-march=rv32imac_zicsr -mabi=ilp32); sources+=("$here/boards/integers.c") ;;
     riscv64*) flags+=(-march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany) ;;
   esac
+  mkdir -p "$folder"
+  compiled=()
   for source in "${sources[@]}"; do
     object=$folder/$(basename "$source").o
-    [ "$(basename "$source")" != image.c ] || object=$program.image.o
-    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions -I "$here/Board" \
-      -DIMAGE="\"$work/images/$run.bin\"" -c "$source" -o "$object" || return
+    "$tools/clang" "${flags[@]}" -std=c2x -Os -Wall -Wextra -Werror -Wno-c23-extensions \
+      -I "$here/Board" -c "$source" -o "$object" || return
     compiled+=("$object")
   done
-  # shellcheck disable=SC2046
+}
+
+# link OBJECT…: links $program from these and what compile has made.
+link() {
   case $board in
-    host) "$tools/swiftc" $(objects) "${compiled[@]}" -o "$program" ;;
-    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 $(objects) "${compiled[@]}" \
+    host) "$tools/swiftc" "$@" "${compiled[@]}" -o "$program" ;;
+    wasm) "$tools/wasm-ld" --gc-sections --stack-first -z stack-size=65536 "$@" "${compiled[@]}" \
       -o "$program" ;;
-    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" $(objects) \
-      "${compiled[@]}" -o "$program" ;;
+    *) "$tools/ld.lld" --gc-sections -L "$here/boards" -T "$script" -Map "$program.map" \
+      "${compiled[@]}" "$@" -o "$program" ;;
   esac
+}
+
+# link_run RUN [FLAG…]: links the target's program with a run's image; sets program.
+link_run() {
+  local run=$1
+  shift
+  [ -f "$work/images/$run.bin" ] || { echo "no run $run; run.sh --list names them" >&2; return 2; }
+  program=$work/programs/$target/$run
+  compile "$work/programs/$target" -DIMAGE="\"$work/images/$run.bin\"" "$@" -- \
+    "$here/boards/image.c" || return
+  # shellcheck disable=SC2046
+  link $(objects)
 }
 
 # quietly COMMAND…: shows the output only if the command fails.
@@ -115,6 +136,6 @@ execute() {
   [ $status = 0 ] || { echo "$target: exit $status" >&2; return $status; }
   printf '%s\n' "$output" | grep '^digest '
   printf '%s\n' "$output" |
-    awk '/^(arena|plan|static|stack) / {sum += $2} END {print "ram " sum}'
+    awk '/^(arena|static|stack) / {sum += $2} END {print "ram " sum}'
   echo "flash $(python3 "$root/Tools/audit/sizes.py" --flash "$program")"
 }

@@ -21,25 +21,24 @@ public func firmwareMain() -> Int32 {
     return fail("recipe", Int(error.code.rawValue), at: error.offset)
   }
   do throws(MemoryPlanError) {
-    return train(network, recipe, try Memory(network, recipe), image)
+    return train(try Memory(network, recipe), recipe, image)
   } catch {
     return fail("plan", 0, at: 0)
   }
 }
 
-private func train(
-  _ network: Network, _ recipe: Recipe, _ memory: Memory, _ image: Image
-) -> Int32 {
-  let session = Session(network, memory.request, plan: memory.plan, arena: memory.arena)
-  infer(session, recipe, image.validation(network), "before")
+private func train(_ memory: Memory, _ recipe: Recipe, _ image: Image) -> Int32 {
+  let session = memory.session
+  infer(session, recipe, image.validation(session.network), "before")
   record(session, recipe, image)
-  infer(session, recipe, image.validation(network), "after")
+  infer(session, recipe, image.validation(session.network), "after")
   put("model", session.modelDigest)
-  put("arena", memory.plan.byteCount)
-  put("plan", memory.planByteCount)
+  let bound = MemoryPlan.stackByteCount(isTraining: true)
+  put("arena", memory.byteCount)
   put("static", Int(truncatingIfNeeded: board_static_bytes()))
   put("stack", Int(truncatingIfNeeded: board_stack_bytes()))
-  return board_stack_bytes() < board_stack_limit() ? 0 : fail("stack", 0, at: 0)
+  put("stack-bound", bound)
+  return board_stack_bytes() <= bound ? 0 : fail("stack", 0, at: 0)
 }
 
 /// Trains to the end and prints the journal's digests.

@@ -1,29 +1,23 @@
 import FirmwareBoard
 import Tally
 
-/// The board's free memory, divided: the plan first, then the arena that it plans.
+/// The board's free memory, as much of it as the session needs.
 struct Memory {
-  let request: SessionRequest
-  let plan: MemoryPlan
-  let arena: Arena
-  /// Bytes the plan's own list takes.
-  let planByteCount: Int
+  let session: Session
+  /// Bytes of it in use: the plan and the session share them.
+  let byteCount: Int
 
   /// - Throws: `arenaTooLarge` also where the board's memory is smaller than the plan.
+  @inline(never)
   init(_ network: Network, _ recipe: Recipe) throws(MemoryPlanError) {
-    request = SessionRequest(
+    let request = SessionRequest(
       samples: Int(truncatingIfNeeded: recipe.microBatch), isCompact: true, training: recipe.needs)
-    guard let memory = unsafe board_memory() else { throw .arenaTooLarge }
-    let byteCount = Int(truncatingIfNeeded: board_memory_bytes())
-    let entryCount = MemoryPlan.largestEntryCount(nodeCount: network.nodeCount)
-    planByteCount = Arena.aligned(entryCount * MemoryLayout<MemoryPlan.Entry>.stride)
-    guard planByteCount <= byteCount else { throw .arenaTooLarge }
-    // The board hands this memory to nobody else; the plan takes its first bytes.
-    let entries = unsafe View<MemoryPlan.Entry>(
-      base: UnsafeRawPointer(memory), offset: 0, count: entryCount)
-    plan = try MemoryPlan(network, request, entries: entries)
-    guard plan.byteCount <= byteCount - planByteCount else { throw .arenaTooLarge }
-    arena = unsafe Arena(
-      UnsafeMutableRawBufferPointer(start: memory + planByteCount, count: plan.byteCount))
+    // The board hands this memory to nobody else.
+    let memory = unsafe UnsafeMutableRawBufferPointer(
+      start: board_memory(), count: Int(truncatingIfNeeded: board_memory_bytes()))
+    let plan = try unsafe MemoryPlan(network, request, in: memory)
+    byteCount = plan.sessionByteCount(nodeCount: network.nodeCount)
+    guard byteCount <= memory.count else { throw .arenaTooLarge }
+    session = unsafe Session(network, request, plan: plan, in: memory)
   }
 }

@@ -6,4 +6,5 @@ import TallyTestSupport
 let networks: [String: @Sendable () -> ModelBuilder] = [
   "mlp": { SmallNetworks.dense(inputs: 64, hidden: 16, classes: 10) },
   "convolutional": { SmallNetworks.convolutional(height: 8, width: 8, filters: 4, classes: 10) },
+  "every": { everyOperation() },
 ]

@@ -2,7 +2,8 @@ import Foundation
 import Importers
 import Tally
 
-// Writes the flash image of every run in runs.txt: FirmwareImages RUNS.txt FOLDER
+// Writes the flash image of every run in runs.txt, and its model and recipe as files of their own:
+// FirmwareImages RUNS.txt FOLDER
 
 let arguments = CommandLine.arguments
 guard arguments.count == 3 else {
@@ -15,11 +16,16 @@ for line in table.split(separator: "\n") where !line.hasPrefix("#") {
   guard fields.count == 3 else { fatalError("a run is a name, a network and a recipe: \(line)") }
   guard let network = networks[String(fields[1])] else { fatalError("no network \(fields[1])") }
   let builder = network()
+  let model = try builder.bytes()
   let image = FlashImage(
-    model: try builder.bytes(),
-    recipe: try recipeBytes(String(fields[2]), for: builder),
+    model: model, recipe: try recipeBytes(String(fields[2]), for: model),
     training: ruleSamples(of: builder, count: 48, from: 0),
     validation: ruleSamples(of: builder, count: 16, from: 48))
   let folder = URL(fileURLWithPath: arguments[2])
-  try Data(image.bytes).write(to: folder.appendingPathComponent("\(fields[0]).bin"))
+  func write(_ bytes: [UInt8], _ kind: String) throws {
+    try Data(bytes).write(to: folder.appendingPathComponent("\(fields[0]).\(kind)"))
+  }
+  try write(image.bytes, "bin")
+  try write(model, "tally")
+  try write(Array(fields[2].utf8), "json")
 }

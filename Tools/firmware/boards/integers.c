@@ -121,7 +121,14 @@ static int32_t signed_quotient32(int32_t n, int32_t d, int32_t *remainder) {
 uint64_t __aeabi_lmul(uint64_t a, uint64_t b) { return product(a, b); }
 uint64_t __aeabi_llsl(uint64_t v, int count) { return shifted_left(v, count); }
 uint64_t __aeabi_llsr(uint64_t v, int count) { return shifted_right(v, count); }
+#ifdef PLANTED_DIFFERENCE
+// A machine that rounds one shift in 256 wrongly: compare.sh --self-test must find it.
+uint64_t __aeabi_lasr(uint64_t v, int count) {
+  return shifted_right_signed(v, count) + ((v & 0xFF00) == 0x4200);
+}
+#else
 uint64_t __aeabi_lasr(uint64_t v, int count) { return shifted_right_signed(v, count); }
+#endif
 uint32_t __aeabi_uidiv(uint32_t n, uint32_t d) {
   uint32_t r;
   return quotient32(n, d, &r);

@@ -54,16 +54,16 @@ struct Backward {
   func run(lossScale scale: Scale, observing: (Observation) -> Void) {
     let last = network.nodeCount
     for tensor in 0...last { table.forgetGradient(tensor) }
-    observing(observation(.backward(last)))
+    tell(.backward(last), observing)
     guard session.needsGradient(last) else { return }
     emitLoss(scale)
     for index in stride(from: last - 1, through: 0, by: -1) {
       let node = network.node(index)
       guard table.hasGradient(index + 1) else { continue }
-      observing(observation(.backward(index)))
+      tell(.backward(index), observing)
       // Parameters first: the input gradient may fold the output's gradient where it lies.
       parameterGradients(index, node)
-      observing(observation(.contributed(index)))
+      tell(.contributed(index), observing)
       inputGradients(index, node)
     }
   }

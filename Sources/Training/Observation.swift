@@ -31,9 +31,12 @@ package struct Observation {
 }
 
 extension Backward {
-  func observation(_ moment: Observation.Moment) -> Observation {
-    Observation(
-      moment: moment, session: session, recipe: recipe, step: step, query: query,
-      samples: samples, pass: self)
+  /// Its own frame, so that a board's stack does not hold observations that nobody makes.
+  @inline(never)
+  func tell(_ moment: Observation.Moment, _ observing: (Observation) -> Void) {
+    observing(
+      Observation(
+        moment: moment, session: session, recipe: recipe, step: step, query: query,
+        samples: samples, pass: self))
   }
 }

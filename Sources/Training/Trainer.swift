@@ -92,12 +92,16 @@ public struct Trainer {
       }, onEvent: onEvent)
   }
 
-  private func observation(
-    _ moment: Observation.Moment, _ query: UInt32 = Observation.wholeStep, samples: Int = 0
-  ) -> Observation {
-    Observation(
-      moment: moment, session: session, recipe: recipe, step: step, query: query,
-      samples: samples, pass: nil)
+  /// Its own frame, so that a board's stack does not hold observations that nobody makes.
+  @inline(never)
+  private func tell(
+    _ moment: Observation.Moment, _ observing: (Observation) -> Void,
+    query: UInt32 = Observation.wholeStep, samples: Int = 0
+  ) {
+    observing(
+      Observation(
+        moment: moment, session: session, recipe: recipe, step: step, query: query,
+        samples: samples, pass: nil))
   }
 
   /// - Parameter observing: called at each moment of the step, for those who look into it.
@@ -114,17 +118,13 @@ public struct Trainer {
     result.samples = count
     session.table.reset(.saturated)
     session.table.reset(.clipped)
-    observing(observation(.begun))
+    tell(.begun, observing)
     prepareUpdates(rates)
     prepareSparseGradients()
     let zerothOrder = recipe.zerothOrder.map {
       ZerothOrderStep(session, recipe, $0, key: key, step: step, batch: Int(count))
     }
-    var digest = SHA256()
-    digest.update(tag: "tally/batch/v1")
-    for position in first..<first + count {
-      digest.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
-    }
+    result.batchDigest = batchDigest(order, first..<first + count)
     for turn in 0..<microBatches {
       let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
       let start = first + query * recipe.microBatch
@@ -134,10 +134,9 @@ public struct Trainer {
         &result, observing: observing)
     }
     finishStep(rates, zerothOrder)
-    observing(observation(.applied))
+    tell(.applied, observing)
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
-    result.batchDigest = digest.finalize()
     onEvent(.step(result))
     if let zerothOrder { report(zerothOrder, onEvent) }
     if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
@@ -146,6 +145,17 @@ public struct Trainer {
 
   // The parts of a step stand on each other on a board's stack only where one calls the other: inlined,
   // the frames of all of them would lie under the deepest.
+
+  /// SPEC 9.3.
+  @inline(never)
+  private func batchDigest(_ order: SampleOrder, _ positions: Range<UInt32>) -> Digest {
+    var hash = SHA256()
+    hash.update(tag: "tally/batch/v1")
+    for position in positions {
+      hash.update(samples.leaf(Int(truncatingIfNeeded: order[position])))
+    }
+    return hash.finalize()
+  }
 
   @inline(never)
   private func finishStep(_ rates: Backward.Rates, _ zerothOrder: ZerothOrderStep?) {
@@ -200,7 +210,7 @@ public struct Trainer {
       }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
-      observing(observation(.forward(index), query, samples: positions.count))
+      tell(.forward(index), observing, query: query, samples: positions.count)
       countSaturated(index, samples: positions.count)
     }
   }

@@ -36,6 +36,7 @@ import Testing
     #expect(json["modelDigest"] as? String == model.digest.hexadecimal)
     #expect(json["journalHead"] as? String == journal.chain.head.hexadecimal)
     #expect(journal.result == model.digest)
+    #expect(json["usedBytes"] as? Int == json["plannedBytes"] as? Int, "every planned byte is used")
     #expect(journal.isFinished && journal.stepCount == 10 && journal.epochs.count == 2)
     let epochs = try #require(json["epochs"] as? [[String: Any]])
     #expect(epochs.map { $0["epoch"] as? Int } == [1, 2])
@@ -52,6 +53,22 @@ import Testing
     for key in ["correct", "accuracy", "loss"] {
       #expect("\(evaluated[key] ?? "-")" == "\(last[key] ?? "+")", "\(key)")
     }
+  }
+
+  @Test("a note says who went on with a run, and changes nothing that is verified")
+  func note() throws {
+    let box = try Sandbox()
+    #expect(box.train("whole.tally", "whole.tlj").status == 0)
+    #expect(
+      box.train("out.tally", "run.tlj", ["--note", "Monday, box 1"], stopAfter: 4).status == 130)
+    #expect(
+      box.train("out.tally", "run.tlj", ["--resume", "--note", "Tuesday, box 2"]).status == 0)
+    let journal = try LoadedJournal(box.bytes("run.tlj"))
+    #expect(journal.notes == ["Monday, box 1", "Tuesday, box 2"])
+    #expect(journal.chain.head == (try LoadedJournal(box.bytes("whole.tlj"))).chain.head)
+    #expect(try box.bytes("out.tally") == box.bytes("whole.tally"))
+    #expect(box.verify().status == 0)
+    #expect(box.run("bisect", "run.tlj", "whole.tlj").status == 0)
   }
 
   @Test("no step at all still makes a model and a journal")

@@ -18,7 +18,18 @@ public final class HostSession {
     let plan = try MemoryPlan(model.network, request, entries: entries)
     plannedByteCount = plan.byteCount
     arena = AlignedMemory(byteCount: plan.byteCount)
+    arena.view(of: UInt8.self).fill(HostSession.untouched)
     session = Session(model.network, request, plan: plan, arena: Arena(arena.bytes))
+  }
+
+  /// What memory holds that nobody has written to.
+  private static let untouched: UInt8 = 0xA5
+
+  /// Bytes of the arena up to the last one that has been written to, in whole units of its alignment.
+  public var usedByteCount: Int {
+    let bytes = arena.view(of: UInt8.self)
+    let last = (0..<bytes.count).last { bytes[$0] != HostSession.untouched } ?? -1
+    return min(Arena.aligned(last + 1), plannedByteCount)
   }
 
   /// The model file with the session's current parameters.

@@ -9,11 +9,16 @@ public struct ResumingSink<Sink: ByteSink>: RecordSink {
   /// The old journal, until the run has passed its end.
   private var comparison: Comparison?
   public private(set) var writer: JournalWriter<Sink>
+  /// A remark for people, written before the first record that is appended.
+  private var note: String?
   /// Where the run parts from the old journal.
   public private(set) var divergence: (step: UInt32, difference: Difference)?
 
   /// Starts a new journal.
-  public init(_ sink: Sink) { writer = JournalWriter(sink) }
+  public init(_ sink: Sink, note: String? = nil) {
+    writer = JournalWriter(sink)
+    self.note = note
+  }
 
   /// Goes on with a journal.
   ///
@@ -21,8 +26,10 @@ public struct ResumingSink<Sink: ByteSink>: RecordSink {
   ///   - sink: appends to the journal's good prefix.
   ///   - place: where in the journal the run begins again; its start if `nil`.
   public init(
-    _ sink: Sink, resuming journal: LoadedJournal, at place: LoadedJournal.Place? = nil
+    _ sink: Sink, resuming journal: LoadedJournal, at place: LoadedJournal.Place? = nil,
+    note: String? = nil
   ) {
+    self.note = note
     comparison = Comparison(place?.reader ?? journal.reader, checkingValidation: true)
     writer = JournalWriter(resuming: sink, chain: journal.chain)
   }
@@ -44,6 +51,11 @@ public struct ResumingSink<Sink: ByteSink>: RecordSink {
       // This record is the first that the old journal does not hold whole.
       case .unfinished: comparison = nil
       }
+    }
+    // A note may stand anywhere but before the begin record.
+    if let note, type != .begin {
+      writer.note(Array(note.utf8).span.bytes)
+      self.note = nil
     }
     writer.record(type, payload, rest: rest)
   }

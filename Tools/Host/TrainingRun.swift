@@ -51,6 +51,8 @@ public final class TrainingRun {
   public var plannedSteps: UInt32 { run.trainer.plannedSteps }
   /// Bytes of the arena.
   public var arenaByteCount: Int { host.plannedByteCount }
+  /// Bytes of it that have been written to, up to the last one.
+  public var usedByteCount: Int { host.usedByteCount }
 
   public func begin(_ sink: inout some RecordSink) { run.begin(&sink) }
   public func takeStep(_ sink: inout some RecordSink) { run.takeStep(&sink) }

@@ -22,6 +22,7 @@ extension Verb {
       .flag("--resume", nil, "go on where the journal ends; same bytes as a run in one piece"),
       .value(
         "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
+      .value("--note", nil, "TEXT", "a remark in the journal: not chained, not verified"),
       .flag("--force", nil, "replace existing outputs"),
       .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
       .value("--model", "-m", "FILE", "with --replay: the model the run began with"),
@@ -38,7 +39,8 @@ extension Verb {
       measured differences, and every step follows from them (SPEC 8.19).
 
       JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
-      modelDigest, journalHead, dataDigest, recipeDigest.
+      modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
+      session's memory, as planned and as touched.
       """
   ) { arguments, console in
     if let journal = arguments["--replay"] {
@@ -92,7 +94,8 @@ private struct TrainCommand {
     let file = try JournalFile(journalPath, keeping: old?.goodByteCount ?? 0)
     let checkpoints = CheckpointWriter(folder, period: period, resumingAt: start?.stepCount)
     var loop = TrainingLoop(
-      run, file, checkpoints, resuming: old, at: start, live: live, console)
+      run, file, checkpoints, resuming: old, at: start, note: arguments["--note"], live: live,
+      console)
     let signal = try loop.finish()
     if signal == 0 { try output.write(run.modelBytes) }
     report(loop, run, fields, samples, signal)
@@ -259,6 +262,8 @@ private struct TrainCommand {
       ("modelDigest", .string(digest)), ("journalHead", .string(head)),
       ("dataDigest", .string(samples.digest.hexadecimal)),
       ("recipeDigest", .string(fields.digest.hexadecimal)),
+      ("plannedBytes", JSONOutput(run.arenaByteCount)),
+      ("usedBytes", JSONOutput(run.usedByteCount)),
     ]
     if signal == 0 {
       console.print("trained  \(steps) steps")

@@ -17,11 +17,12 @@ struct TrainingLoop {
   /// - Parameters:
   ///   - journal: what there is already of this run's journal.
   ///   - place: where in it the run stands, if it has gone on from a checkpoint.
+  ///   - note: a remark for the journal, which nobody verifies.
   ///   - live: what else is written while the run goes.
   init(
     _ run: TrainingRun, _ file: JournalFile, _ checkpoints: CheckpointWriter,
-    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, live: LiveLog?,
-    _ console: Console
+    resuming journal: LoadedJournal?, at place: LoadedJournal.Place?, note: String?,
+    live: LiveLog?, _ console: Console
   ) {
     self.run = run
     self.live = live
@@ -30,14 +31,14 @@ struct TrainingLoop {
     self.console = console
     isUnderWay = place != nil
     if let journal {
-      sink = ResumingSink(JournalFileSink(file: file), resuming: journal, at: place)
+      sink = ResumingSink(JournalFileSink(file: file), resuming: journal, at: place, note: note)
       let first = place?.stepCount ?? 0
       let from = place == nil ? "" : "going on from the checkpoint behind step \(first); "
       console.note("\(from)repeating \(journal.stepCount - first) steps of the journal")
       // Epochs before the checkpoint are not run again.
       epochs = journal.epochs.filter { $0.index < run.run.trainer.epoch }
     } else {
-      sink = ResumingSink(JournalFileSink(file: file))
+      sink = ResumingSink(JournalFileSink(file: file), note: note)
     }
   }
 

@@ -5,7 +5,7 @@ import TallyHost
 import Testing
 
 @Suite("Exports: ONNX, npz and safetensors, read back")
-struct ExportTests {
+struct ModelExportTests {
   static let cases: [(ONNXFixture, ConversionOptions.WeightScales)] = ONNXFixture.accepted.flatMap {
     [($0, .perLayer), ($0, .perChannel)]
   }

@@ -1,4 +1,5 @@
 public import CounterRandom
+import MicroKernels
 public import Tensors
 
 // Zeroth-order directions (SPEC 8.14): signs of a stream, by element, regenerated wherever they are
@@ -50,19 +51,15 @@ public struct SignSequence: Sendable {
 ///   - sigma: −127…127; negative for the second evaluation of a pair.
 ///   - first: the element of the weight tensor that w[0] is.
 /// - Returns: the sum of the target.
-@inlinable
 public func perturb(
   _ w: View<Int8>, by sigma: Int32, _ stream: RandomStream, first: Int, into target: View<Int8>
 ) -> Int32 {
-  var signs = SignSequence(stream, startingAt: UInt32(truncatingIfNeeded: first))
-  let most = 127 &- abs(sigma)
   var sum: Int32 = 0
-  for index in 0..<w.count {
-    let value = Int32(w[index])
-    let step = signs.next() &* sigma
-    let perturbed = abs(value) <= most ? value &+ step : value
-    target[index] = Int8(truncatingIfNeeded: perturbed)
-    sum &+= perturbed
+  // Both views hold `w.count` elements.
+  unsafe stream.withMicroKernelWords { key, counter in
+    sum = unsafe tally_perturb_s8(
+      Int32(truncatingIfNeeded: w.count), w.pointer, sigma, UInt32(truncatingIfNeeded: first), key,
+      counter, target.pointer)
   }
   return sum
 }
@@ -101,29 +98,15 @@ public struct SignedSum {
   }
 
   /// Adds D·u for the directions of one stream.
-  @inlinable
   public mutating func add(_ difference: Int32, _ stream: RandomStream) {
     if difference == 0 { return }
-    let value = Int64(difference)
-    let words = stream.words(block: first &>> 7)
-    var position = Int(first & 127)
-    var index = 0
-    while index < count {
-      var word: UInt32
-      switch position &>> 5 {
-      case 0: word = words.0
-      case 1: word = words.1
-      case 2: word = words.2
-      default: word = words.3
-      }
-      word &>>= UInt32(truncatingIfNeeded: position & 31)
-      let end = min(count, index &+ 32 &- position & 31)
-      position &+= end &- index
-      while index < end {
-        let negative = -Int64(word & 1)
-        sums[index] &+= (value ^ negative) &- negative
-        word &>>= 1
-        index &+= 1
+    let (first, count) = (first, count)
+    var span = sums.mutableSpan
+    unsafe span.withUnsafeMutableBufferPointer { buffer in
+      unsafe stream.withMicroKernelWords { key, counter in
+        // At most 128 sums, as many as there are.
+        unsafe tally_add_signed_s64(
+          Int32(truncatingIfNeeded: count), difference, first, key, counter, buffer.baseAddress)
       }
     }
   }

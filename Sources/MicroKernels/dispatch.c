@@ -298,6 +298,18 @@ void tally_depthwise_weight_gradient_s8(
       gradient);
 }
 
+int32_t tally_perturb_s8(
+    int32_t count, const int8_t *w, int32_t sigma, uint32_t first_element, const uint32_t key[2],
+    const uint32_t counter[3], int8_t *target) {
+  return VERSION(perturb_s8)(count, w, sigma, first_element, key, counter, target);
+}
+
+void tally_add_signed_s64(
+    int32_t count, int32_t value, uint32_t first_element, const uint32_t key[2],
+    const uint32_t counter[3], int64_t *sums) {
+  VERSION(add_signed_s64)(count, value, first_element, key, counter, sums);
+}
+
 void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {
 #if TALLY_X86
   const int s = current();

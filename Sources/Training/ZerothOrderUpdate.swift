@@ -14,14 +14,28 @@ struct ZerothOrderUpdate {
   let batch: Int
   /// D.
   let differences: View<Int32>
+  /// Found once: it counts the numbers of the group over the whole network.
+  private let estimate: ZerothOrderEstimate
+
+  init(
+    perturbation: Perturbation, recipe: Recipe, rates: Backward.Rates, batch: Int,
+    differences: View<Int32>
+  ) {
+    self.perturbation = perturbation
+    self.recipe = recipe
+    self.rates = rates
+    self.batch = batch
+    self.differences = differences
+    let network = perturbation.session.network
+    estimate = ZerothOrderEstimate(
+      perturbation.zerothOrder, perturbation.group, batch: batch,
+      dimension: network.dimension(perturbation.group))
+  }
 
   private var session: Session { perturbation.session }
   private var network: Network { session.network }
   private var zerothOrder: ZerothOrderRecipe { perturbation.zerothOrder }
   private var group: CoordinateGroup { perturbation.group }
-  private var estimate: ZerothOrderEstimate {
-    ZerothOrderEstimate(zerothOrder, group, batch: batch, dimension: network.dimension(group))
-  }
   private var block: View<Int32> {
     session.arena.view(session.table.offset(0, .signedSums), 128, of: Int32.self)
   }
@@ -113,6 +127,13 @@ struct ZerothOrderUpdate {
       .weightRounding, tensor: UInt32(truncatingIfNeeded: 4 * index), step: perturbation.step,
       query: 1)
     var clipped = 0
+    func multiplier(_ o: Int) -> Multiplier {
+      let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+      let unit = (rate * estimate.scale(unit: weightScale, sigma: sigma) / weightScale)
+        .multiplied(byPowerOfTwo: 16)
+      return limits.applied(to: unit).multiplier
+    }
+    let common = multiplier(0)
     // Weights change behind the run that is read, so every mask is of the start of the step.
     forEachRun(index, weights) { sums, first in
       let end = first + sums.count
@@ -121,14 +142,12 @@ struct ZerothOrderUpdate {
         let o = start / shape.depth
         // Per layer one multiplier serves the run.
         let stop = node.scalesPerChannel ? min(end, (o + 1) * shape.depth) : end
-        let weightScale = session.weightScale(index, node, node.scalesPerChannel ? o : 0)
-        let unit = (rate * estimate.scale(unit: weightScale, sigma: sigma) / weightScale)
-          .multiplied(byPowerOfTwo: 16)
         let part = sums.slice(start - first, stop - start)
         let target = masters?.slice(start, part.count) ?? pending.slice(0, part.count)
         if masters == nil { target.fill(0) }
         clipped += contribute(
-          part, limits.applied(to: unit).multiplier, lanes, first: start, limit: recipe.clip << 16,
+          part, node.scalesPerChannel ? multiplier(o) : common, lanes, first: start,
+          limit: recipe.clip << 16,
           subtracting: masters != nil, into: target)
         if masters == nil {
           round(target, into: weights.slice(start, part.count), rounding, first: start)

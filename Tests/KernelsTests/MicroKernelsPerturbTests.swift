@@ -1,4 +1,5 @@
 import Foundation
+import CounterRandom
 import MicroKernels
 import Testing
 
@@ -89,6 +90,45 @@ extension MicroKernels {
           &state, fenced.base + unaligned + head * 64, padded.count / 64 - head)
         let found = state.map { String(format: "%08x", $0) }.joined()
         #expect(found == expected, "level \(level)")
+      }
+    }
+  }
+}
+
+extension MicroKernels {
+  @Test("perturbed weights and signed sums, from any element on")
+  func signs() {
+    var random = MicroKernelsRandom("signs")
+    let key: [UInt32] = [31, 32]
+    let counter: [UInt32] = [33, 34, 35]
+    for trial in 0..<120 {
+      let count = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 300][trial % 11]
+      let first = random.int(0...1000)
+      let sigma = Int32(random.int(-127...127))
+      let value = Int32(truncatingIfNeeded: random.next())
+      let w = random.bytes(count)
+      let start = random.words(count).map { Int64($0) << 20 }
+      let directions = (0..<count).map { index -> Int32 in
+        let element = UInt32(first + index)
+        let block = philox4x32(counter: (element >> 7, 33, 34, 35), key: (31, 32))
+        let words = [block.0, block.1, block.2, block.3]
+        return words[Int(element >> 5 & 3)] >> (element & 31) & 1 == 0 ? 1 : -1
+      }
+      let expected = (0..<count).map { index -> Int8 in
+        let value = Int32(w[index])
+        return Int8(abs(value) + abs(sigma) > 127 ? value : value + sigma * directions[index])
+      }
+      let sums = (0..<count).map { start[$0] &+ Int64(value) * Int64(directions[$0]) }
+      let fenced = FencedMemory(w)
+      Self.atEachLevel { level in
+        let target = GuardedOutput<Int8>(count, filledWith: 0x55)
+        let total = tally_perturb_s8(
+          Int32(count), fenced.base, sigma, UInt32(first), key, counter, target.base)
+        #expect(target.array == expected && target.guardsHold, "\(count) at level \(level)")
+        #expect(total == expected.reduce(0) { $0 + Int32($1) }, "\(count) at level \(level)")
+        let out = FencedMemory(start)
+        tally_add_signed_s64(Int32(count), value, UInt32(first), key, counter, out.base)
+        #expect(out.array == sums, "\(count) at level \(level)")
       }
     }
   }

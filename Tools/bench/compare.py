@@ -240,7 +240,8 @@ def command(machine: Machine) -> list[Row]:
     model = machine.work / "resnet8.tally"
     test = f"cifar:{data / 'cifar10/test_1800.bin.gz'}"
     subprocess.run([machine.tally, "convert", data / "models/resnet8-cifar10/resnet8-cifar10.onnx", "-o", model,
-                    "--calibrate", f"cifar:{data / 'cifar10/train_2000.bin.gz'}[0..<100]", "-q"], check=True)
+                    "--calibrate", f"cifar:{data / 'cifar10/train_2000.bin.gz'}[0..<100]", "-q"], check=True,
+                   stdout=subprocess.DEVNULL)
     line = machine.lines([launch, 9 if machine.quick else 21, "eval", machine.tally, "eval", model, "--data",
                           f"{test}[0..<1]", "-q"])[0]
     return [Row("6", "tally eval of ResNet8 on one image: wall time", line["median"], line["min"], line["max"],

@@ -376,6 +376,18 @@ void tally_perturb_dot_s8(
     ptrdiff_t ldb, int32_t sigma, uint32_t first_element, uint32_t row_elements,
     const uint32_t key[2], const uint32_t counter[3], int32_t *C, ptrdiff_t ldc);
 
+/// target[i] = w[i] + sigma·sign(first_element + i), or w[i] where |w[i]| + |sigma| > 127; the sum of target.
+///
+/// - sigma −127…127. In place is allowed.
+int32_t tally_perturb_s8(
+    int32_t count, const int8_t *w, int32_t sigma, uint32_t first_element, const uint32_t key[2],
+    const uint32_t counter[3], int8_t *target);
+
+/// sums[i] += value·sign(first_element + i).
+void tally_add_signed_s64(
+    int32_t count, int32_t value, uint32_t first_element, const uint32_t key[2],
+    const uint32_t counter[3], int64_t *sums);
+
 // ---- Digest
 
 /// Runs SHA-256's compression (FIPS 180-4 §6.2.2) over `blocks` blocks of 64 bytes.

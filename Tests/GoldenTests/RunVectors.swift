@@ -146,9 +146,9 @@ struct GoldenRun {
 
   /// Weighted nodes whose biases alone are updated.
   var nodesWithoutWeightUpdates: [Int] {
-    // Behind the factors of a step schedule; extension blocks may follow.
-    let factors = (0..<4).reduce(0) { $0 | Int(recipe[108 + $1]) << (8 * $1) }
-    let flags = recipe.dropFirst(Recipe.fixedByteCount + 4 * factors)
+    // Entries of 8 bytes follow the fixed part and the factors of a step schedule.
+    let factorCount = (0..<4).reduce(0) { $0 | Int(recipe[108 + $1]) << (8 * $1) }
+    let flags = recipe.dropFirst(Recipe.fixedByteCount + 4 * factorCount)
     return (0..<model.network.nodeCount).filter { flags[flags.startIndex + 8 * $0] & 1 == 0 }
   }
 

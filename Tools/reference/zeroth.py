@@ -443,7 +443,7 @@ class Step:
             if recipe.norm_clip != ZERO and scalar.less(recipe.norm_clip, nu):
                 units = [mul(u, div(recipe.norm_clip, nu)) for u in units]
                 nu = recipe.norm_clip
-            size = weight_norm(node)
+            size = weight_norm(node, p)
             if recipe.trust_ratio != ZERO and size != ZERO:
                 limit, length = div(mul(recipe.trust_ratio, size), from_integer(1)), mul(eta, nu)
                 if scalar.less(limit, length):

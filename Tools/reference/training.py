@@ -280,11 +280,6 @@ class Training:
                 change = measured.state.decide(t)
                 if change:
                     yield journal.RANGE, change
-            if measured:
-                yield journal.DIFFERENCES, measured.record()
-                change = measured.state.decide(t)
-                if change:
-                    yield journal.RANGE, change
             if self.recipe.sparse is not None:
                 yield journal.KEPT, journal.pack_kept(t, [n.counts for n in self.sparse.values()])
             totals = [a + b for a, b in zip(totals, counts)]

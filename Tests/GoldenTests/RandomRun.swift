@@ -55,7 +55,10 @@ struct RandomRun {
     recipe.loss = usesLabels && random.below(4) > 0 ? .crossEntropy : .meanSquaredError
     recipe.tracksRanges = network.builder.isInitialized && random.below(5) > 0
     recipe.momentum = number % 2 == 0 ? 0 : UInt16(random.of([1, 16_384, 29_491, 32_440]))
-    if random.once(in: 3) { recipe.weightDecay = random.scale(-12, -8) }
+    // A rate times the decay is at most 1 (SPEC 8.6).
+    if random.once(in: 3) {
+      recipe.weightDecay = isWild ? random.scale(-20, -12) : random.scale(-12, -8)
+    }
     if random.once(in: 2) { recipe.trustRatio = random.scale(-9, -3) }
     if random.once(in: 2) { recipe.normClip = random.scale(-4, 3) }
     recipe.clip = UInt32(random.of([1, 16, 128]))

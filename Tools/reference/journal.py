@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from network import ArithmeticVersionError, FormatError, require
 
-BEGIN, STEP, RANGE, ROOT, EPOCH, END, NOTE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x81
-KEPT, DIFFERENCES = 0x08, 0x09
+BEGIN, STEP, RANGE, ROOT, EPOCH, END = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+KEPT, DIFFERENCES, NOTE = 0x08, 0x09, 0x81
 RECORD_NAMES = {BEGIN: "begin", STEP: "step", RANGE: "range", ROOT: "root", EPOCH: "epoch",
                 END: "end", KEPT: "kept", DIFFERENCES: "differences", NOTE: "note"}
 TENSOR, WEIGHTS, PERTURBATION = 1, 2, 3
@@ -224,12 +224,12 @@ def check_payload(record):
             payload.decode("utf-8")
         except UnicodeDecodeError:
             raise FormatError(f"{at}: the text is not UTF-8") from None
-    elif kind == KEPT:
-        count = struct.unpack_from("<I", payload, 4)[0] if len(payload) >= 8 else -1
-        require(len(payload) == 8 + 12 * count, f"{at}: {len(payload)} bytes for {count} nodes")
     elif kind == DIFFERENCES:
         require(len(payload) > 12 and len(payload) % 4 == 0, f"{at}: {len(payload)} bytes")
         require(DIFFERENCES_LAYOUT.unpack_from(payload)[1] < 1 << 16, f"{at}: group number")
+    elif kind == KEPT:
+        count = struct.unpack_from("<I", payload, 4)[0] if len(payload) >= 8 else -1
+        require(len(payload) == 8 + 12 * count, f"{at}: {len(payload)} bytes for {count} nodes")
     else:
         require(len(payload) == SIZES[kind], f"{at}: {len(payload)} bytes instead of {SIZES[kind]}")
     if kind == STEP:
@@ -246,7 +246,7 @@ def check_payload(record):
 
 
 class Order:
-    """begin; ranges of the calibration; for each step: step, kept, differences, its ranges, root if
+    """begin; ranges of the calibration; for each step: step, kept or differences, its ranges, root if
     due, epoch; end."""
 
     def __init__(self):
@@ -263,12 +263,8 @@ class Order:
         if kind == STEP:
             require(record.step == self.steps, f"{at}: step {record.step} instead of {self.steps}")
             self.steps += 1
-        if kind == KEPT:
-            require(last == STEP, f"{at}: out of order")
-        if kind == DIFFERENCES:
-            require(last in (STEP, KEPT), f"{at}: out of order")
         if kind in (KEPT, DIFFERENCES):
-            require(record.step == self.steps - 1, f"{at}: of another step")
+            require(last == STEP and record.step == self.steps - 1, f"{at}: out of order")
         if kind == RANGE:
             require(last in (BEGIN, STEP, KEPT, DIFFERENCES, RANGE), f"{at}: out of order")
             t = record.step
@@ -277,8 +273,7 @@ class Order:
             require(last in (STEP, KEPT, DIFFERENCES, RANGE) and self.steps > 0, f"{at}: out of order")
             require(record.step == self.steps - 1, f"{at}: of another step")
         if kind == EPOCH:
-            require(last in (STEP, KEPT, DIFFERENCES, RANGE, ROOT) and self.steps > 0,
-                    f"{at}: out of order")
+            require(last in (STEP, KEPT, DIFFERENCES, RANGE, ROOT) and self.steps > 0, f"{at}: out of order")
             epoch = EPOCH_LAYOUT.unpack(record.payload)[0]
             require(epoch == self.epochs, f"{at}: epoch {epoch} instead of {self.epochs}")
             self.epochs += 1

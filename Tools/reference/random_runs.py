@@ -131,9 +131,24 @@ def random_recipe(draw, net, steps):
         recipe["sparseGradients"] = draw.of([
             {}, {"minimum": "0", "maximum": "1", "zeta": "0.5", "decay": draw.below(9)},
             {"minimum": "0.2", "maximum": "0.6", "headMinimum": 3}, {"kind": "topk", "ratio": "1/3"}])
-    if "sparseGradients" not in recipe and draw.below(4) == 0 and batch * 3 <= 65536:
-        zeroth_order(draw, recipe)
+    if draw.below(4) == 0:
+        zeroth_order(draw, net, recipe)
     return recipe
+
+
+def zeroth_order(draw, net, recipe):
+    """Forward passes only, on the coordinates that recipe.md's `auto` takes."""
+    for key in ("momentum", "update", "sparseGradients"):
+        recipe.pop(key, None)
+    head = draw.of(["closedForm", "zerothOrder", "frozen"])
+    if sum(node.is_weighted for node in net.nodes) == 1:
+        head = "zerothOrder"  # There is nothing else to perturb.
+    recipe["method"] = "zerothOrder"
+    recipe["zerothOrder"] = {
+        "head": head, "queries": draw.between(1, 3),
+        "directions": draw.of(["sample", "shared"]), "difference": draw.of(["antithetic", "forward"]),
+        "sign": bool(draw.below(4) == 0), "adaptSigma": bool(draw.below(2)),
+        "sigma": {"weights": draw.between(1, 20), "nodes": draw.between(1, 20)}}
 
 
 def random_layers(draw, net):
@@ -154,18 +169,6 @@ def random_layers(draw, net):
     return {"layers": layers}
 
 
-def zeroth_order(draw, recipe):
-    """Forward passes only, on the coordinates that recipe.md's `auto` takes."""
-    for key in ("momentum", "update"):
-        recipe.pop(key, None)
-    recipe["method"] = "zerothOrder"
-    recipe["zerothOrder"] = {
-        "head": draw.of(["closedForm", "zerothOrder", "frozen"]), "queries": draw.between(1, 3),
-        "directions": draw.of(["sample", "shared"]), "difference": draw.of(["antithetic", "forward"]),
-        "sign": bool(draw.below(4) == 0), "adaptSigma": bool(draw.below(2)),
-        "sigma": {"weights": draw.between(1, 20), "nodes": draw.between(1, 20)}}
-
-
 def random_run(seed, number, steps):
     draw = Draw(seed, number)
     kind = draw.below(3)
@@ -174,10 +177,7 @@ def random_run(seed, number, steps):
     if net.channels_first:
         shape = (shape[2], shape[0], shape[1])
     data = vectors_runs.images(count, shape, net.output.count)
-    recipe = random_recipe(draw, net, steps)
-    if sum(node.is_weighted for node in net.nodes) == 1 and "zerothOrder" in recipe:
-        recipe["zerothOrder"]["head"] = "zerothOrder"  # There is nothing else to perturb.
-    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, recipe)
+    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, random_recipe(draw, net, steps))
 
 
 def main(arguments):

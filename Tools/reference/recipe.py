@@ -15,8 +15,8 @@ from scalar import ZERO, Scale
 MAGIC = b"TLYR"
 MASTERS, INT8 = 1, 2
 CONSTANT, COSINE, STEP = 1, 2, 3
-UPDATE_WEIGHTS, UPDATE_BIASES, UPDATE_SCALES = 1, 2, 4
 BACK_PROPAGATION, ZEROTH_ORDER, HYBRID = 1, 2, 3
+UPDATE_WEIGHTS, UPDATE_BIASES, UPDATE_SCALES = 1, 2, 4
 BLOCK_SPARSE, BLOCK_ZEROTH, BLOCK_LISTS = 1, 2, 3
 MAXIMUM_MOMENTUM = 32440
 FIXED = struct.Struct("<4sHHQIIIBBBB14iIHBBIIIIIIII")
@@ -53,7 +53,7 @@ class Recipe:
     selections: list = field(default_factory=list)  # per node: sparse.Selection or None
     sparse: object = None  # sparse.SparseFields, or None for whole gradients
     method: int = BACK_PROPAGATION
-    zeroth: object = None  # block 2; with the other methods
+    zeroth: object = None  # zeroth.Block, with the other methods
 
     def selection(self, k):
         return self.selections[k] if self.selections else None
@@ -136,7 +136,7 @@ def read(data):
         raise ArithmeticVersionError(f"recipe of arithmetic version {arithmetic}")
     scales = [Scale(rest[i], rest[i + 1]) for i in range(0, 14, 2)]
     (clip, momentum, schedule, hole0, warm_up, range_period, root_every, factor_count, node_count,
-     block_count, largest_steps, hole1) = rest[14:]
+     blocks, largest_steps, hole1) = rest[14:]
     require(epochs <= 1_000_000, "more than 10^6 epochs")
     require(1 <= batch <= 1 << 24, "batch outside 1...2^24")
     require(1 <= micro_batch <= batch, "micro-batch outside 1...batch")
@@ -163,7 +163,7 @@ def read(data):
     require((factor_count > 0) == (schedule == STEP), "factors and schedule disagree")
     require(factor_count <= 1_000_000, "more than 10^6 factors")
     require(1 <= node_count <= 4096, "node count outside 1...4096")
-    require(block_count <= 16, "too many extension blocks")
+    require(blocks <= 16, "too many extension blocks")
     size = FIXED.size + 4 * factor_count + 8 * node_count
     require(len(data) >= size, f"the recipe has {len(data)} bytes and needs {size}")
     factors = list(struct.unpack_from(f"<{factor_count}I", data, FIXED.size))
@@ -173,7 +173,7 @@ def read(data):
         flags, selection = sparse.read_entry(data[FIXED.size + 4 * factor_count + 8 * i:][:8])
         updates.append(flags)
         selections.append(selection)
-    found = read_blocks(data, size, block_count)
+    found = read_blocks(data, size, blocks)
     sparse.read_lists(found.get(BLOCK_LISTS, b""), selections)
     require(BLOCK_LISTS not in found or found[BLOCK_LISTS], "an empty block of channel lists")
     fields = sparse.read_fields(found[BLOCK_SPARSE]) if BLOCK_SPARSE in found else None
@@ -181,7 +181,8 @@ def read(data):
     require((method == BACK_PROPAGATION) == (BLOCK_ZEROTH not in found), "method and block 2 disagree")
     block = None
     if method != BACK_PROPAGATION:
-        require(ranges == 0 and momentum == 0, "zeroth order with tracked ranges or momentum")
+        require(ranges == 0 and momentum == 0 and fields is None,
+                "zeroth order with tracked ranges, momentum or sparse gradients")
         block = zeroth.unpack(found[BLOCK_ZEROTH], batch)
     return Recipe(
         seed, epochs, batch, micro_batch, mode, loss, bool(ranges), *scales, clip, momentum,
@@ -280,7 +281,7 @@ def resolve(text, net, has_labels):
     rates = get("learningRates", {})
     eta = get("learningRate", "0.05")
     schedule = get("schedule", {"kind": "cosine"})
-    trust = "0" if net.initialised else "0.0003" if momentum else "0.01"
+    trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
     batch = get("batch", 32)
     method = {"backPropagation": 1, "zerothOrder": 2, "hybrid": 3}[get("method", "backPropagation")]
     forward_only = method != BACK_PROPAGATION
@@ -306,9 +307,8 @@ def resolve(text, net, has_labels):
         warm_up=schedule.get("warmup", 0), range_period=get("rangePeriod", 64),
         root_every=get("rootEvery", 64),
         factors=[fixed_point(f, 30) for f in schedule.get("factors", [])],
-        largest_steps=get("steps", 0), updates=flags, selections=selections,
-        sparse=sparse_fields(written["sparseGradients"]) if "sparseGradients" in written else None,
-        method=method, zeroth=block)
+        largest_steps=get("steps", 0), updates=flags, selections=selections, method=method, zeroth=block,
+        sparse=sparse_fields(written["sparseGradients"]) if "sparseGradients" in written else None)
 
 
 def sparse_fields(written):

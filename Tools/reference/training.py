@@ -92,10 +92,9 @@ def state_root(net, parameters, sparse_nodes=(), exponents=()):
                 h.update(struct.pack(f"<{len(words)}i", *words))
         if p.updates_biases:
             h.update(struct.pack(f"<{len(node.biases)}i", *node.biases))
-            if p.bias_velocity is not None:
-                h.update(struct.pack(f"<{len(p.bias_velocity)}i", *p.bias_velocity))
-        if p.scale_velocity is not None:
-            h.update(struct.pack(f"<{len(p.scale_velocity)}i", *p.scale_velocity))
+        for words in (p.bias_velocity if p.updates_biases else None, p.scale_velocity):
+            if words is not None:
+                h.update(struct.pack(f"<{len(words)}i", *words))
     for node in net.nodes:
         for s in node.weight_scales:
             h.update(struct.pack("<ii", *s))
@@ -208,14 +207,6 @@ class Training:
                 raise RecipeError("the recipe tracks ranges of a model without flag bit 0 (8.9)")
             self.tracker = RangeTracker(net, self.parameters, recipe.range_period, self.planned)
 
-    def selected(self, k):
-        """8.11: the weights that change where the recipe selects channels."""
-        selection, node = self.recipe.selection(k), self.net.nodes[k]
-        if selection is None:
-            return None
-        channels = sparse.choose(self.net, k, selection, self.recipe.seed)
-        return sparse.selected_weights(node, self.net.tensor(node.inputs[0]), channels)
-
     def add_measured_parameters(self):
         """8.1, 9.5: the state of nodes that groups change; kind 1 has no velocities (8.16)."""
         for group in self.recipe.zeroth.groups:
@@ -232,9 +223,16 @@ class Training:
 
     def root(self):
         """9.5."""
-        return state_root(
-            self.net, self.parameters, self.sparse.values(),
-            self.zeroth.exponents() if self.zeroth else ())
+        return state_root(self.net, self.parameters, self.sparse.values(),
+                          self.zeroth.exponents() if self.zeroth else ())
+
+    def selected(self, k):
+        """8.11: the weights that change where the recipe selects channels."""
+        selection, node = self.recipe.selection(k), self.net.nodes[k]
+        if selection is None:
+            return None
+        channels = sparse.choose(self.net, k, selection, self.recipe.seed)
+        return sparse.selected_weights(node, self.net.tensor(node.inputs[0]), channels)
 
     def check_bounds(self):
         """8.3, 8.7, and that loss and data fit."""
@@ -277,13 +275,13 @@ class Training:
             epoch, s = divmod(t, self.steps_per_epoch)
             record, counts, measured = self.step(t, epoch, s)
             yield journal.STEP, record
-            if self.recipe.sparse is not None:
-                yield journal.KEPT, journal.pack_kept(t, [n.counts for n in self.sparse.values()])
             if measured:
                 yield journal.DIFFERENCES, measured.record()
                 change = measured.state.decide(t)
                 if change:
                     yield journal.RANGE, change
+            if self.recipe.sparse is not None:
+                yield journal.KEPT, journal.pack_kept(t, [n.counts for n in self.sparse.values()])
             totals = [a + b for a, b in zip(totals, counts)]
             if self.tracker:
                 for change in self.tracker.decide(t):
@@ -356,11 +354,11 @@ class Training:
                 clipped += measured.tensor_gradient(tensors, positions, draws, estimated)
         for u in updates + ([estimated] if estimated else []):
             u.finish(t)
-        for node in self.sparse.values():
-            node.finish()
         if measured:
             measured.count_differences()
             clipped += measured.apply()
+        for node in self.sparse.values():
+            node.finish()
         record = journal.pack_step(
             t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])

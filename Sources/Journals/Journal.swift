@@ -198,6 +198,8 @@ public struct JournalInputs {
   public let plannedSteps: UInt32
   /// Canonical recipe bytes (Formats/recipe.md).
   public let recipe: View<UInt8>
+  /// The whole payload of the begin record.
+  public let payload: View<UInt8>
 
   public init(_ record: JournalReader.Record, in reader: JournalReader) {
     precondition(record.type == .begin, "inputs are in the begin record")
@@ -211,6 +213,7 @@ public struct JournalInputs {
     sampleCount = reader.u32(start + 96)
     validationCount = reader.u32(start + 100)
     plannedSteps = reader.u32(start + 104)
+    payload = reader.bytes.slice(start, record.byteCount)
     recipe = reader.bytes.slice(
       start + JournalFormat.beginByteCount, record.byteCount - JournalFormat.beginByteCount)
   }

@@ -65,10 +65,18 @@ public struct Run {
   /// Takes a step and makes its records.
   @inline(never)
   public mutating func takeStep(_ sink: inout some RecordSink) {
+    takeStep(&sink) { _ in }
+  }
+
+  /// - Parameter observing: called at each moment of the step: for traces, and for tests that play a
+  ///   machine that computes wrongly.
+  package mutating func takeStep(
+    _ sink: inout some RecordSink, observing: (Observation) -> Void
+  ) {
     let index = trainer.epoch
     var result = Trainer.StepResult()
     let session = trainer.session
-    trainer.takeStep { event in
+    trainer.takeStep(observing: observing) { event in
       switch event {
       case .step(let step):
         result = step

@@ -33,6 +33,38 @@ public struct Difference: Equatable, Sendable {
   }
 }
 
+extension Difference.Field {
+  /// The field that byte `index` of a record's payload belongs to.
+  public init(of type: RecordType, byte index: Int) {
+    switch type {
+    case .begin:
+      switch index {
+      case 0..<32: self = .model
+      case 32..<64: self = .data
+      case 64..<96, 100..<104: self = .validationData
+      case ..<JournalFormat.beginByteCount: self = .counts
+      default: self = .recipe
+      }
+    case .step:
+      switch index {
+      case 0..<8: self = .sequence
+      case 8..<16: self = .loss
+      case 16..<20: self = .correct
+      case 20..<24: self = .saturated
+      case 24..<32: self = .clipped
+      default: self = .batch
+      }
+    case .range: self = .range
+    case .kept: self = .kept
+    case .differences: self = .differences
+    case .root: self = .root
+    case .epoch: self = .epoch
+    case .end: self = .result
+    case .note: self = .sequence
+    }
+  }
+}
+
 /// A sink that holds a run's records against a journal's, and stops at the first that differs.
 public struct Comparison: RecordSink {
   private var reader: JournalReader
@@ -65,7 +97,8 @@ public struct Comparison: RecordSink {
     }
     for index in 0..<min(payload.byteCount, expected.byteCount)
     where payload[index] != reader.bytes[expected.payload + index] {
-      if let field = field(type, index) {
+      if isCompared(type, index) {
+        let field = Difference.Field(of: type, byte: index)
         verdict = .diverged(step: currentStep, Difference(field, at: offset))
         return
       }
@@ -107,33 +140,15 @@ public struct Comparison: RecordSink {
     type == .kept ? .kept : type == .differences ? .differences : .recipe
   }
 
-  /// The field that byte `index` of a payload belongs to; `nil` for one that is not compared.
-  private func field(_ type: RecordType, _ index: Int) -> Difference.Field? {
+  /// Whether byte `index` of a payload is compared.
+  private func isCompared(_ type: RecordType, _ index: Int) -> Bool {
     switch type {
     case .begin:
-      switch index {
-      case 0..<32: return .model
-      // Shown by the first batch that has a changed sample in it, which names the step.
-      case 32..<64: return nil
-      case 64..<96, 100..<104: return checksValidation ? .validationData : nil
-      default: return .counts
-      }
-    case .step:
-      switch index {
-      case 0..<8: return .sequence
-      case 8..<16: return .loss
-      case 16..<20: return .correct
-      case 20..<24: return .saturated
-      case 24..<32: return .clipped
-      default: return .batch
-      }
-    case .range: return .range
-    case .kept: return .kept
-    case .differences: return .differences
-    case .root: return .root
-    case .epoch: return index < 20 || checksValidation ? .epoch : nil
-    case .end: return .result
-    case .note: return nil
+      // Other data are shown by the first batch that has a changed sample in it, which names the step.
+      if (32..<64).contains(index) { return false }
+      return checksValidation || Difference.Field(of: .begin, byte: index) != .validationData
+    case .epoch: return index < 20 || checksValidation
+    case .step, .range, .kept, .differences, .root, .end, .note: return true
     }
   }
 }

@@ -80,11 +80,28 @@ public struct Trainer {
   ///
   /// - Parameter onEvent: called once with the result, then for each change of a Scale (SPEC 8.9).
   public mutating func takeStep(onEvent: (Event) -> Void) {
-    takeStep(onNode: { _, _ in }, onEvent: onEvent)
+    takeStep(observing: { _ in }, onEvent: onEvent)
   }
 
-  /// - Parameter onNode: called while a micro-batch runs backward (`Backward.run`); tests trace it.
+  /// - Parameter onNode: called when the gradient of a node's output is complete, and with N before the
+  ///   loss's.
   mutating func takeStep(onNode: (Backward, Int) -> Void, onEvent: (Event) -> Void) {
+    takeStep(
+      observing: { seen in
+        if case .backward(let index) = seen.moment, let pass = seen.pass { onNode(pass, index) }
+      }, onEvent: onEvent)
+  }
+
+  private func observation(
+    _ moment: Observation.Moment, _ query: UInt32 = Observation.wholeStep, samples: Int = 0
+  ) -> Observation {
+    Observation(
+      moment: moment, session: session, recipe: recipe, step: step, query: query,
+      samples: samples, pass: nil)
+  }
+
+  /// - Parameter observing: called at each moment of the step, for those who look into it.
+  package mutating func takeStep(observing: (Observation) -> Void, onEvent: (Event) -> Void) {
     precondition(!isDone, "the run is over")
     let order = SampleOrder(key: key, count: sampleCount, epoch: epoch)
     let first = step % stepsPerEpoch * recipe.batch
@@ -97,6 +114,7 @@ public struct Trainer {
     result.samples = count
     session.table.reset(.saturated)
     session.table.reset(.clipped)
+    observing(observation(.begun))
     prepareUpdates(rates)
     prepareSparseGradients()
     let zerothOrder = recipe.zerothOrder.map {
@@ -113,9 +131,10 @@ public struct Trainer {
       let end = min(start + recipe.microBatch, first + count)
       runMicroBatch(
         order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
-        &result, onNode: onNode)
+        &result, observing: observing)
     }
     finishStep(rates, zerothOrder)
+    observing(observation(.applied))
     result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
     result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
     result.batchDigest = digest.finalize()
@@ -144,15 +163,15 @@ public struct Trainer {
   private func runMicroBatch(
     _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
-    _ result: inout StepResult, onNode: (Backward, Int) -> Void
+    _ result: inout StepResult, observing: (Observation) -> Void
   ) {
     load(order, positions)
-    runForward(order, positions, zerothOrder, first: first)
+    runForward(order, positions, query, zerothOrder, first: first, observing: observing)
     addLosses(order, positions, zerothOrder, first: first, &result)
     let backward = Backward(
       session: session, recipe: recipe, key: key, step: step, query: query,
       samples: positions.count, rates: rates, batch: batch)
-    runBackward(backward, zerothOrder, first: first, onNode: onNode)
+    runBackward(backward, zerothOrder, first: first, observing: observing)
   }
 
   @inline(never)
@@ -166,7 +185,8 @@ public struct Trainer {
 
   @inline(never)
   private func runForward(
-    _ order: SampleOrder, _ positions: Range<UInt32>, _ zerothOrder: ZerothOrderStep?, first: Int
+    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32,
+    _ zerothOrder: ZerothOrderStep?, first: Int, observing: (Observation) -> Void
   ) {
     for index in 0..<session.network.nodeCount {
       if let zerothOrder, index == zerothOrder.firstNode {
@@ -174,6 +194,7 @@ public struct Trainer {
       }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
+      observing(observation(.forward(index), query, samples: positions.count))
       countSaturated(index, samples: positions.count)
     }
   }
@@ -200,10 +221,10 @@ public struct Trainer {
   @inline(never)
   private func runBackward(
     _ backward: Backward, _ zerothOrder: ZerothOrderStep?, first: Int,
-    onNode: (Backward, Int) -> Void
+    observing: (Observation) -> Void
   ) {
     backward.run(
-      lossScale: recipe.lossScale(session, batch: backward.batch), onNode: onNode)
+      lossScale: recipe.lossScale(session, batch: backward.batch), observing: observing)
     if let zerothOrder {
       zerothOrder.finish(first: first, samples: backward.samples)
       zerothOrder.trainNode(backward, first: first)

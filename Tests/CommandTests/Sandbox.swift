@@ -96,7 +96,7 @@ final class Sandbox {
         return stopAfter.map { asked > $0 ? SIGINT : 0 } ?? 0
       })
     let pattern =
-      #"^[a-z0-9-]+\.(tally|tlj|npz|json|csv|npy|idx|onnx|safetensors|gz|bin)(\[.*\])?$"#
+      #"^[a-z0-9-]+\.(tally|tlj|tlt|tlc|npz|json|csv|npy|idx|onnx|safetensors|gz|bin)(\[.*\])?$"#
     let full = arguments.map { argument in
       argument.range(of: pattern, options: .regularExpression) == nil ? argument : path(argument)
     }

@@ -178,9 +178,8 @@ import Testing
     let data = maker.data(4)
     let result = try FloatConversion.convert(
       maker.network, calibration: .data(data), options: ConversionOptions())
-    let converted = try LoadedModel(result.modelBytes)
-    defer { withExtendedLifetime(converted) {} }
-    #expect(converted.network.inputQuantization.scale == .powerOfTwo(0))
+    let model = try LoadedModel(result.modelBytes)
+    #expect(model.network.inputQuantization.scale == .powerOfTwo(0))
   }
 
   @Test("per-channel scales everywhere but where logits are compared")

@@ -16,7 +16,7 @@ struct ExportTests {
     let network = try FloatNetwork(importing: ONNXModel(contentsOf: fixture.path))
     let result = try FloatConversion.convert(network, calibration: .none, options: options(scales))
     let model = try LoadedModel(result.modelBytes)
-    #expect(try ModelBuilder(model.network).bytes() == result.modelBytes)
+    #expect(try ModelBuilder(model).bytes() == result.modelBytes)
     #expect(result.rows.count == model.network.nodeCount)
     // A file that prescribes its ranges has nothing to be warned about.
     #expect(network.prescribesRanges == (fixture.quantized ?? false))
@@ -48,9 +48,8 @@ struct ExportTests {
     file.metadata = []
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perChannel))
-    let converted = try LoadedModel(again.modelBytes)
-    let read = withExtendedLifetime(converted) { ModelBuilder(converted.network) }
-    let written = ModelBuilder(model.network)
+    let read = ModelBuilder(try LoadedModel(again.modelBytes))
+    let written = ModelBuilder(model)
     #expect(read.nodes.map(\.weights) == written.nodes.map(\.weights))
     #expect(read.nodes.map(\.biases) == written.nodes.map(\.biases))
     #expect(read.nodes.map(\.name) == written.nodes.map(\.name))
@@ -77,8 +76,7 @@ struct ExportTests {
     file.graph.initializers[index] = ONNXTensor(name, dimensions: [], floats: [0.125])
     let again = try FloatConversion.convert(
       FloatNetwork(importing: file), calibration: .none, options: options(.perLayer))
-    let converted = try LoadedModel(again.modelBytes)
-    let read = withExtendedLifetime(converted) { ModelBuilder(converted.network) }
+    let read = ModelBuilder(try LoadedModel(again.modelBytes))
     #expect(read.nodes.contains { $0.weightScales == [.powerOfTwo(-3)] })
   }
 
@@ -90,7 +88,7 @@ struct ExportTests {
     let network = try FloatNetwork(
       importing: ONNXModel(parsing: bytes, fileName: "exported.onnx"))
     #expect(!network.prescribesRanges)
-    let written = ModelBuilder(model.network)
+    let written = ModelBuilder(model)
     // The input map was folded into the first layer; the others are the integers times their Scales.
     for (node, wanted) in zip(
       network.nodes.filter(\.operation.hasWeights).dropFirst(),
@@ -110,7 +108,7 @@ struct ExportTests {
     let model = try self.model(fixture.name, .perChannel)
     let tensors = ModelTensors(
       model.network, digest: model.digest.hexadecimal, isDequantized: false)
-    let builder = ModelBuilder(model.network)
+    let builder = ModelBuilder(model)
     let archive = try ZipArchive(tensors.npz()[...], file: "m.npz")
     let file = try Safetensors(tensors.safetensors()[...], file: "m.safetensors")
     #expect(file.metadata.contains { $0.key == "tally" && $0.value == tensors.description })
@@ -184,7 +182,7 @@ struct ExportTests {
 private func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
   if a == b { return nil }
   guard let left = try? LoadedModel(a), let right = try? LoadedModel(b) else { return "no models" }
-  let (x, y) = (ModelBuilder(left.network), ModelBuilder(right.network))
+  let (x, y) = (ModelBuilder(left), ModelBuilder(right))
   if x.inputQuantization != y.inputQuantization {
     return "input \(x.inputQuantization) and \(y.inputQuantization)"
   }

@@ -350,8 +350,8 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       ]}
       """)
     let model = try LoadedModel(description.initialModel(seed: 1, input: bytesToUnit))
-    defer { withExtendedLifetime(model) {} }
     let network = model.network
+    defer { withExtendedLifetime(model) {} }
     func range(_ q: Quantization) -> ClosedRange<Double> {
       q.scale.double * Double(q.low - q.zeroPoint)...q.scale.double * Double(q.high - q.zeroPoint)
     }

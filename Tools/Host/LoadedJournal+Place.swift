@@ -32,6 +32,16 @@ extension LoadedJournal {
     }
   }
 
+  /// The place where the chain stands at a head.
+  public func place(atHead head: Digest) -> Place? {
+    var found: Place?
+    forEachRecord { _, place in
+      if place.reader.chain.head == head { found = place }
+      return found == nil
+    }
+    return found
+  }
+
   /// The place where the chain stands at a checkpoint's head; `nil` if it is of another run, or of
   /// records that this file has lost.
   public func place(of checkpoint: Checkpoint) -> Place? {

@@ -31,6 +31,13 @@ public struct ModelEvaluation: Equatable, Sendable {
       ? nil : (0..<classes).map { Array(counts[$0 * classes..<($0 + 1) * classes]) }
   }
 
+  /// With the nearest prototype in the place of the last layer.
+  public init(_ prototypes: PrototypeEvaluation) {
+    sums = prototypes.sums
+    confusion = prototypes.confusion
+    answers = prototypes.answers
+  }
+
   /// Many samples at once where memory allows; the answers do not depend on it.
   private static func session(
     _ model: LoadedModel, samples: Int

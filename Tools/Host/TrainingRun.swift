@@ -1,5 +1,6 @@
 public import Importers
 public import Tally
+package import Training
 
 /// A run and everything it lives in: model, recipe, samples, session memory.
 public final class TrainingRun {
@@ -53,6 +54,9 @@ public final class TrainingRun {
 
   public func begin(_ sink: inout some RecordSink) { run.begin(&sink) }
   public func takeStep(_ sink: inout some RecordSink) { run.takeStep(&sink) }
+  package func takeStep(_ sink: inout some RecordSink, observing: (Observation) -> Void) {
+    run.takeStep(&sink, observing: observing)
+  }
   public func end(_ sink: inout some RecordSink) { run.end(&sink) }
 
   /// All of it, for tests and short runs.

@@ -45,12 +45,14 @@ public enum FileKind: String, Sendable, CaseIterable {
   ///
   /// - Throws: TLY0409 naming the exporter command.
   public func rejectIfForeign(file: String) throws(InputError) {
+    let pytorch = "pytorch MODULE:FACTORY --checkpoint \(file) --input 1,3,32,32"
     switch self {
-    case .torch: throw .needsExporter(file, "a PyTorch checkpoint")
-    case .pickle: throw .needsExporter(file, "a Python pickle (an old PyTorch checkpoint?)")
-    case .keras: throw .needsExporter(file, "a Keras model")
-    case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)")
-    case .tflite: throw .needsExporter(file, "a TensorFlow Lite model")
+    case .torch: throw .needsExporter(file, "a PyTorch checkpoint", pytorch)
+    case .pickle:
+      throw .needsExporter(file, "a Python pickle (an old PyTorch checkpoint?)", pytorch)
+    case .keras: throw .needsExporter(file, "a Keras model", "keras \(file)")
+    case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)", "keras \(file)")
+    case .tflite: throw .needsExporter(file, "a TensorFlow Lite model", "tflite \(file)")
     case .tally, .journal, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text:
       return
     }

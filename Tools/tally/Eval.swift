@@ -8,6 +8,8 @@ extension Verb {
     positionals: [Positional(name: "MODEL", help: "a .tally model")],
     options: [
       .value("--data", "-d", "DATA", "samples with labels, or with targets (see below)"),
+      .value(
+        "--prototypes", nil, "DATA", "a few samples whose nearest mean replaces the last layer"),
       .value("--answers", nil, "FILE.npy", "write the predicted class of every sample (int32)"),
       .flag("--force", nil, "replace an existing file of answers"),
     ],
@@ -24,7 +26,15 @@ extension Verb {
     let output = try arguments["--answers"].map { path throws(InputError) in
       try OutputFile(path, force: arguments.has("--force"), inputs: arguments.positionals)
     }
-    let evaluation = try ModelEvaluation(model, samples)
+    let evaluation: ModelEvaluation
+    if let support = try arguments["--prototypes"].map({
+      try Inputs.samples($0, for: model, console)
+    }) {
+      evaluation = ModelEvaluation(
+        try PrototypeEvaluation(model, support: support, samples))
+    } else {
+      evaluation = try ModelEvaluation(model, samples)
+    }
     try output?.write(
       NumpyArray.encoded(
         NumericArray(shape: [evaluation.answers.count], storage: .int32(evaluation.answers))))

@@ -157,8 +157,10 @@ struct ModelAssembly {
     let inputs = rescaled(inputs, for: node)
     let input = builder.quantization(inputs[0]).scale
     let quantized = try weights(index, node, shape, input, isLast: isLast)
-    // Logits of different Scales cannot be compared (SPEC 5.7).
-    let hasAccumulators = isLast && quantized.scales.count == 1
+    // Logits of different Scales cannot be compared (SPEC 5.7), and a quantised file that rounds its
+    // logits means those.
+    let hasAccumulators =
+      isLast && quantized.scales.count == 1 && plan.imported(planned) == nil
     let output: Quantization
     if hasAccumulators {
       output = Quantization(scale: input * quantized.scales[0], zeroPoint: 0)

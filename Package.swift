@@ -41,8 +41,8 @@ let package = Package(
     // Sources/: arrows point down this list only (Sources/README.md).
     .target(name: "FixedPoint", swiftSettings: core),
     .target(name: "CounterRandom", swiftSettings: core),
-    .target(name: "Bytes", swiftSettings: core),
     .target(name: "MicroKernels"),
+    .target(name: "Bytes", dependencies: ["MicroKernels"], swiftSettings: core),
     .target(name: "Tensors", dependencies: ["FixedPoint"], swiftSettings: core),
     .target(
       name: "Kernels", dependencies: ["Tensors", "FixedPoint", "CounterRandom", "MicroKernels"],

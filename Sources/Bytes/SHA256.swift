@@ -1,3 +1,7 @@
+#if !hasFeature(Embedded)
+  import MicroKernels
+#endif
+
 /// SHA-256 of bytes that come in pieces (FIPS 180-4; SPEC §9).
 ///
 ///     var hash = SHA256()
@@ -32,6 +36,12 @@ public struct SHA256: Sendable {
     }
     // On a word boundary of the block (or out of bytes): whole words at once.
     while index <= count &- 4 {
+      #if !hasFeature(Embedded)
+        if filled == 0, count &- index >= 64 {
+          index &+= compressBlocks(of: bytes, from: index)
+          continue
+        }
+      #endif
       pushWord(bytes.u32(at: index).byteSwapped)
       index &+= 4
     }
@@ -67,7 +77,7 @@ public struct SHA256: Sendable {
     let bitCount = byteCount &<< 3
     last.block[14] = UInt32(truncatingIfNeeded: bitCount &>> 32)
     last.block[15] = UInt32(truncatingIfNeeded: bitCount)
-    compress(&last.block, into: &last.state)
+    SHA256.compress(&last.block, into: &last.state)
     return Digest(words: last.state)
   }
 
@@ -97,17 +107,61 @@ public struct SHA256: Sendable {
 
   private mutating func compressIfFull() {
     if filled == 64 {
-      compress(&block, into: &state)
+      SHA256.compress(&block, into: &state)
       filled = 0
     }
   }
 }
 
-/// One block into the state.
+#if hasFeature(Embedded)
+  extension SHA256 {
+    fileprivate static func compress(
+      _ block: inout InlineArray<16, UInt32>, into state: inout InlineArray<8, UInt32>
+    ) {
+      compressPlainly(&block, into: &state)
+    }
+  }
+#else
+  // Hosts have a microkernel, which uses the CPU's own instructions for SHA-256 where it has them.
+  extension SHA256 {
+    /// Takes whole blocks where they lie.
+    /// - Returns: how many bytes.
+    private mutating func compressBlocks(of bytes: RawSpan, from index: Int) -> Int {
+      let count = (bytes.byteCount &- index) / 64
+      var words = state.mutableSpan
+      unsafe words.withUnsafeMutableBufferPointer { words in
+        unsafe bytes.withUnsafeBytes { buffer in
+          guard let start = buffer.baseAddress else { return }
+          // `count` blocks lie behind `index`.
+          unsafe tally_sha256_blocks(
+            words.baseAddress, (start + index).assumingMemoryBound(to: UInt8.self), count)
+        }
+      }
+      return count &* 64
+    }
+
+    fileprivate static func compress(
+      _ block: inout InlineArray<16, UInt32>, into state: inout InlineArray<8, UInt32>
+    ) {
+      for index in 0..<16 { block[index] = block[index].byteSwapped }
+      let bytes = block.span
+      var words = state.mutableSpan
+      unsafe words.withUnsafeMutableBufferPointer { words in
+        unsafe bytes.withUnsafeBytes { buffer in
+          // The block's 64 bytes.
+          unsafe tally_sha256_blocks(
+            words.baseAddress, buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), 1)
+        }
+      }
+    }
+  }
+#endif
+
+/// One block into the state: what the microkernel computes, and what boards run.
 ///
 /// - Parameter schedule: the block; afterwards the last sixteen words of the message schedule. Only
 ///   sixteen words are kept, because word t needs no word older than t − 16.
-private func compress(
+func compressPlainly(
   _ schedule: inout InlineArray<16, UInt32>, into state: inout InlineArray<8, UInt32>
 ) {
   var a = state[0]

@@ -35,6 +35,22 @@ public struct Convolution: Equatable, Sendable {
   }
   /// Whether patches are the input itself, so that no copy is needed and samples join as rows.
   public var isPointwise: Bool { geometry.isPointwise && groups == 1 }
+  /// Whether windows can be read where they lie in a padded copy of the input, as runs of neighbouring
+  /// values: one for each kernel row.
+  public var readsRuns: Bool {
+    groups == 1 && !geometry.isPointwise && geometry.dilationWidth == 1
+  }
+  /// The same of the windows over the output's gradient that make the input's.
+  public var readsGradientRuns: Bool { readsRuns && hasUnitStrides }
+  /// The window over the output's gradient that makes the input's, of unit strides: row r of g meets row
+  /// `row` of x through tap u where r = row + top − u·dilation; with u running backward, the window starts
+  /// extent − 1 − top above.
+  public var gradientWindow: WindowGeometry {
+    var window = geometry
+    window.padTop = geometry.extentHeight - 1 - geometry.padTop
+    window.padLeft = geometry.extentWidth - 1 - geometry.padLeft
+    return window
+  }
   /// Multiply-accumulates of one sample's forward pass.
   public var multiplyCount: Int { output.positions * output.channels * depth }
 }
@@ -42,8 +58,14 @@ public struct Convolution: Equatable, Sendable {
 // MARK: - Forward
 
 extension Convolution {
-  /// Bytes of workspace that `forward` needs for `rows` output rows.
+  /// Bytes of workspace that `forward` needs for `rows` output rows to be fast: patches, or the weights
+  /// of a depthwise convolution in another order.
   public func forwardWorkspace(rows: Int) -> Int {
+    isDepthwise ? weightCount : patchesByteCount(rows: rows)
+  }
+
+  /// Bytes without which `forward` cannot do; a depthwise convolution then works where its weights lie.
+  public func patchesByteCount(rows: Int) -> Int {
     isPointwise || isDepthwise ? 0 : rows * output.width * depth
   }
 
@@ -60,6 +82,12 @@ extension Convolution {
     workspace: View<Int8>, into accumulators: View<Int32>
   ) {
     let positions = rows.count &* output.width
+    if weights.isWindow {
+      convolve(
+        x, of: input, geometry, padding: padding, rows: rows, width: output.width, by: weights,
+        workspace: workspace, into: accumulators)
+      return
+    }
     if isPointwise {
       multiply(
         rows: positions,
@@ -68,7 +96,17 @@ extension Convolution {
       return
     }
     if isDepthwise {
-      forwardDepthwise(x, weights: weights.values, padding: padding, rows: rows, into: accumulators)
+      if workspace.count < weightCount {
+        forwardDepthwise(
+          x, weights: weights.values, padding: padding, rows: rows, into: accumulators)
+        return
+      }
+      var window = tally_window(geometry)
+      // The views hold a sample, all weights twice, and the accumulators of `rows`.
+      unsafe tally_depthwise_s8(
+        x.pointer, int32(input.height), int32(input.width), int32(input.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(output.width),
+        weights.values.pointer, workspace.pointer, Int32(padding), accumulators.pointer)
       return
     }
     for group in 0..<groups {
@@ -79,6 +117,59 @@ extension Convolution {
         by: groups == 1 ? weights : part(of: weights, firstRow: first, rows: outputsPerGroup),
         into: accumulators.slice(first, accumulators.count &- first), cStride: output.channels)
     }
+  }
+
+  /// Products of windows over `values` with packed weights, for output rows `rows`.
+  private func convolve(
+    _ values: View<Int8>, of shape: Shape, _ geometry: WindowGeometry, padding: Int8,
+    rows: Range<Int>, width: Int, by weights: MatrixOperand, workspace: View<Int8>,
+    into accumulators: View<Int32>
+  ) {
+    guard let packed = weights.packed else { preconditionFailure("windows need packed weights") }
+    var window = pad(
+      values, of: shape, geometry, padding: padding, rows: rows, width: width, into: workspace)
+    // The workspace holds the padded rows, the accumulators those of `rows`.
+    unsafe tally_convolve_s8(
+      workspace.pointer, int32(shape.channels), &window, 0, int32(rows.count), int32(width),
+      int32(weights.columns), packed.pointer, accumulators.pointer)
+  }
+
+  /// Copies what output rows `rows` read of a sample, with its padding around it.
+  /// - Returns: the window over the copy.
+  private func pad(
+    _ values: View<Int8>, of shape: Shape, _ geometry: WindowGeometry, padding: Int8,
+    rows: Range<Int>, width: Int, into padded: View<Int8>
+  ) -> tally_window {
+    var window = tally_window(geometry)
+    window.pad_top &-= int32(rows.lowerBound &* geometry.strideHeight)
+    // The view holds a sample of `shape`, the workspace what `paddedByteCount` says.
+    unsafe tally_pad_s8(
+      values.pointer, int32(shape.height), int32(shape.width), int32(shape.channels), &window,
+      int32(rows.count), int32(width), padding, padded.pointer)
+    return window
+  }
+
+  /// Bytes of a padded copy for `rows` output rows of a window.
+  private static func paddedByteCount(
+    _ geometry: WindowGeometry, rows: Int, width: Int, channels: Int
+  ) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_padded_s8_bytes(
+        &window, Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: width),
+        Int32(truncatingIfNeeded: channels)))
+  }
+
+  /// Bytes of workspace that `forward` needs with weights packed for windows.
+  public func forwardRunsWorkspace(rows: Int) -> Int {
+    Convolution.paddedByteCount(
+      geometry, rows: rows, width: output.width, channels: input.channels)
+  }
+
+  /// Bytes of workspace that `inputGradient` needs with weights packed for windows.
+  public func inputGradientRunsWorkspace(rows: Int) -> Int {
+    Convolution.paddedByteCount(
+      gradientWindow, rows: rows, width: input.width, channels: output.channels)
   }
 
   /// One group's rows of an operand.
@@ -102,7 +193,6 @@ extension Convolution {
     _ geometry: WindowGeometry, padding: Int8, rows: Range<Int>, width: Int,
     into patches: View<Int8>
   ) {
-    func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
     var window = tally_window(geometry)
     // The views hold a sample of `shape`, and the patches of `rows`.
     unsafe tally_gather_patches_s8(
@@ -111,8 +201,10 @@ extension Convolution {
       int32(rows.upperBound), int32(width), padding, patches.pointer)
   }
 
+  private func int32(_ value: Int) -> Int32 { Int32(truncatingIfNeeded: value) }
+
   /// One channel in, one channel out: the patches would be K times the input for nothing.
-  private func forwardDepthwise(
+  func forwardDepthwise(
     _ x: View<Int8>, weights: View<Int8>, padding: Int8, rows: Range<Int>,
     into accumulators: View<Int32>
   ) {
@@ -151,7 +243,7 @@ extension Convolution {
 extension Convolution {
   /// Bytes of workspace that `inputGradient` needs for `rows` input rows, beside the turned weights.
   public func inputGradientWorkspace(rows: Int) -> Int {
-    isPointwise || isDepthwise ? 0 : rows * input.width * backwardDepth
+    isDepthwise ? weightCount : isPointwise ? 0 : rows * input.width * backwardDepth
   }
 
   /// Whether the windows move by single steps, so that gradients are gathered by a window themselves.
@@ -221,6 +313,12 @@ extension Convolution {
     into gradient: View<Int32>
   ) {
     let positions = rows.count &* input.width
+    if turned.isWindow {
+      convolve(
+        g, of: output, gradientWindow, padding: 0, rows: rows, width: input.width, by: turned,
+        workspace: workspace, into: gradient)
+      return
+    }
     if isPointwise {
       multiply(
         rows: positions,
@@ -229,7 +327,12 @@ extension Convolution {
       return
     }
     if isDepthwise {
-      inputGradientDepthwise(g, turned: turned.values, rows: rows, into: gradient)
+      var window = tally_window(geometry)
+      // The views hold a sample, all weights twice, and the accumulators of `rows`.
+      unsafe tally_depthwise_input_gradient_s8(
+        g.pointer, int32(output.height), int32(output.width), int32(output.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(input.width),
+        turned.values.pointer, workspace.pointer, gradient.pointer)
       return
     }
     for group in 0..<groups {
@@ -264,32 +367,17 @@ extension Convolution {
     let channels = outputsPerGroup
     let firstChannel = group &* channels
     if hasUnitStrides {
-      // Row r of g meets row `row` of x through tap u where r = row + top − u·dilation: with u running
-      // backward, a window over g that starts extent − 1 − top above.
-      var window = geometry
-      window.padTop = geometry.extentHeight &- 1 &- geometry.padTop
-      window.padLeft = geometry.extentWidth &- 1 &- geometry.padLeft
       gather(
-        g, of: output, firstChannel: firstChannel, channels: channels, window, padding: 0,
+        g, of: output, firstChannel: firstChannel, channels: channels, gradientWindow, padding: 0,
         rows: rows, width: input.width, into: patches)
       return
     }
-    var target = 0
-    for row in rows {
-      for column in 0..<input.width {
-        for u in 0..<geometry.kernelHeight {
-          for v in 0..<geometry.kernelWidth {
-            let patch = patches.slice(target, channels)
-            if let position = outputPosition(row: row, column: column, u: u, v: v) {
-              patch.copy(from: g.slice(position &* output.channels &+ firstChannel, channels))
-            } else {
-              patch.fill(0)
-            }
-            target &+= channels
-          }
-        }
-      }
-    }
+    var window = tally_window(geometry)
+    // The views hold a sample of the output, and the patches of `rows`.
+    unsafe tally_gather_gradient_patches_s8(
+      g.pointer, int32(output.height), int32(output.width), int32(output.channels),
+      int32(firstChannel), int32(channels), &window, int32(rows.lowerBound),
+      int32(rows.upperBound), int32(input.width), patches.pointer)
   }
 
   func inputGradientDepthwise(
@@ -327,7 +415,23 @@ extension Convolution {
   /// `positions` positions: packed patches, the turned gradient, and patches.
   public func weightGradientWorkspace(channels: Int, positions: Int) -> Int {
     if isDepthwise { return 0 }
+    if readsRuns {
+      let rows = positions / output.width
+      return paddedGradientInput(rows) + gradientRunsByteCount(rows: rows, channels: channels)
+    }
     return packedPatches(positions) + positions * channels + (isPointwise ? 0 : positions * depth)
+  }
+
+  /// Where the rest begins behind a padded copy of the input.
+  private func paddedGradientInput(_ rows: Int) -> Int {
+    (forwardRunsWorkspace(rows: rows) + 63) & ~63
+  }
+
+  private func gradientRunsByteCount(rows: Int, channels: Int) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_window_gradient_bytes(
+        &window, int32(rows), int32(output.width), int32(input.channels), int32(channels)))
   }
 
   private func packedPatches(_ positions: Int) -> Int {
@@ -345,12 +449,35 @@ extension Convolution {
     workspace: View<Int8>, into gradient: View<Int32>
   ) {
     if isDepthwise {
-      weightGradientDepthwise(
-        x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+      if channels.count < output.channels {
+        weightGradientDepthwise(
+          x, g, padding: padding, channels: channels, rows: rows, into: gradient)
+        return
+      }
+      var window = tally_window(geometry)
+      // The views hold a sample each, and all weights' accumulators.
+      unsafe tally_depthwise_weight_gradient_s8(
+        x.pointer, int32(input.height), int32(input.width), int32(input.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(output.width), g.pointer,
+        Int32(padding), gradient.pointer)
       return
     }
     let positions = rows.count &* output.width
     let firstPosition = rows.lowerBound &* output.width
+    if readsRuns {
+      var window = pad(
+        x, of: input, geometry, padding: padding, rows: rows, width: output.width, into: workspace)
+      let behind = paddedGradientInput(rows.count)
+      let first = firstPosition &* output.channels &+ channels.lowerBound
+      let scratch = workspace.slice(
+        behind, gradientRunsByteCount(rows: rows.count, channels: channels.count))
+      // The views hold what their shapes say.
+      unsafe tally_convolve_weight_gradient_s8(
+        workspace.pointer, int32(input.channels), &window, 0, int32(rows.count),
+        int32(output.width), g.slice(first, g.count &- first).pointer, int32(output.channels),
+        int32(channels.count), scratch.pointer, gradient.pointer)
+      return
+    }
     if isPointwise {
       weightGradient(
         patches: x.slice(firstPosition &* depth, positions &* depth), g, positions: positions,
@@ -386,7 +513,7 @@ extension Convolution {
       into: gradient, cStride: depth, accumulating: true)
   }
 
-  private func weightGradientDepthwise(
+  func weightGradientDepthwise(
     _ x: View<Int8>, _ g: View<Int8>, padding: Int8, channels: Range<Int>, rows: Range<Int>,
     into gradient: View<Int32>
   ) {
@@ -415,7 +542,9 @@ extension Convolution {
 
   /// db[o] += Σ g over the positions of one sample.
   public func biasGradient(_ g: View<Int8>, into gradient: View<Int32>) {
-    sumRows(g, rows: output.positions, columns: output.channels, into: gradient)
+    sumRows(
+      g, rows: output.positions, columns: output.channels, stride: output.channels,
+      into: gradient)
   }
 }
 

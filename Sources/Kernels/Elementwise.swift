@@ -1,4 +1,5 @@
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 // Operations that read their inputs element by element (SPEC 6.5 to 6.9). All work on one sample.
@@ -31,14 +32,15 @@ public func add(
   _ x1: View<Int8>, _ x2: View<Int8>, zeroPoints: (Int32, Int32), _ constants: AddConstants,
   _ quantization: Quantization, into y: View<Int8>, mask: View<UInt8>?
 ) {
-  var index = 0
-  forEachSum(x1, x2, zeroPoints: zeroPoints, constants) { value in
-    place(value, index, quantization, into: y, mask: mask)
-    index &+= 1
-  }
+  var sum = tally_sum(constants, zeroPoints: zeroPoints)
+  // All views hold `x1.count` elements, the mask a bit for each.
+  unsafe tally_add_s8(
+    Int32(truncatingIfNeeded: x1.count), x1.pointer, x2.pointer, &sum, quantization.zeroPoint,
+    quantization.low, quantization.high, y.pointer, mask?.pointer)
 }
 
-/// Calls `body` with each (x̂₁·M₁ + x̂₂·M₂ + half) ≫ F, the value before the zero point is added.
+/// Calls `body` with each (x̂₁·M₁ + x̂₂·M₂ + half) ≫ F, the value before the zero point is added: what `add`
+/// and `countSizesOfSums` work on, as plainly as it can be said.
 @inlinable
 public func forEachSum(
   _ x1: View<Int8>, _ x2: View<Int8>, zeroPoints: (Int32, Int32), _ constants: AddConstants,
@@ -50,6 +52,28 @@ public func forEachSum(
       (Int32(x1[index]) &- zeroPoints.0) &* constants.first
       &+ (Int32(x2[index]) &- zeroPoints.1) &* constants.second &+ half
     body(sum &>> constants.fractionBits)
+  }
+}
+
+/// Counts the sizes of (x̂₁·M₁ + x̂₂·M₂ + half) ≫ F, the values before the zero point is added (SPEC 8.9).
+///
+/// - Parameter histogram: 33 counts, by bit length.
+public func countSizesOfSums(
+  _ x1: View<Int8>, _ x2: View<Int8>, zeroPoints: (Int32, Int32), _ constants: AddConstants,
+  isRectified: Bool, into histogram: View<Int64>
+) {
+  var sum = tally_sum(constants, zeroPoints: zeroPoints)
+  // Both views hold `x1.count` elements, the histogram 33.
+  unsafe tally_count_sizes_of_sums_s8(
+    Int32(truncatingIfNeeded: x1.count), x1.pointer, x2.pointer, &sum, isRectified ? 1 : 0,
+    histogram.pointer)
+}
+
+extension tally_sum {
+  fileprivate init(_ constants: AddConstants, zeroPoints: (Int32, Int32)) {
+    self.init(
+      zero1: zeroPoints.0, zero2: zeroPoints.1, first: constants.first, second: constants.second,
+      fraction: constants.fractionBits)
   }
 }
 

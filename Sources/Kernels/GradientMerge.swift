@@ -1,5 +1,6 @@
 public import CounterRandom
 public import FixedPoint
+import MicroKernels
 public import Tensors
 
 /// Two gradients of one tensor, to be joined at the larger Scale: acc = g₁·M₁ + g₂·M₂ (SPEC 8.4, merge).
@@ -22,22 +23,18 @@ public struct GradientMerge {
     m2 = Int32(truncatingIfNeeded: (scale2 / scale).roundedToInteger(fractionBits: 15))
   }
 
-  private func accumulator(_ index: Int) -> Int32 {
-    Int32(g1[index]) &* m1 &+ Int32(g2[index]) &* m2
-  }
-
   public var largestMagnitude: UInt32 {
-    var largest: UInt32 = 0
-    for index in 0..<g1.count { largest = max(largest, accumulator(index).magnitude) }
-    return largest
+    // Both views hold `g1.count` elements.
+    unsafe tally_merge_size_s8(
+      Int32(truncatingIfNeeded: g1.count), g1.pointer, m1, g2.pointer, m2)
   }
 
   /// g₁ becomes clamp(SR(acc, shift), ±127).
   public func round(shift: Int32, _ stream: RandomStream) {
-    var lanes = RoundingLanes(stream, startingAt: 0)
-    for index in 0..<g1.count {
-      let rounded = shiftedStochastically(accumulator(index), by: shift, bits: lanes.next())
-      g1[index] = Int8(truncatingIfNeeded: min(max(rounded, -127), 127))
+    // Both views hold `g1.count` elements.
+    unsafe stream.withMicroKernelWords { key, counter in
+      unsafe tally_merge_s8(
+        Int32(truncatingIfNeeded: g1.count), g1.pointer, m1, g2.pointer, m2, shift, key, counter)
     }
   }
 }

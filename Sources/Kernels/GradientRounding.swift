@@ -13,14 +13,16 @@ public func largestMagnitude(_ values: View<Int32>) -> UInt32 {
   unsafe tally_max_magnitude_s32(Int32(truncatingIfNeeded: values.count), values.pointer)
 }
 
-/// Sets accumulators to 0 where the sample's mask has a 0. `first` is the sample's element that
-/// accumulator 0 belongs to.
-@inlinable
-public func apply(mask: View<UInt8>, to gradient: View<Int32>, first: Int) {
-  for index in 0..<gradient.count {
-    let bit = first &+ index
-    if mask[bit &>> 3] &>> UInt8(truncatingIfNeeded: bit & 7) & 1 == 0 { gradient[index] = 0 }
-  }
+/// Sets accumulators to 0 where the sample's mask has a 0.
+///
+/// - Parameter first: the sample's element that accumulator 0 belongs to, a multiple of 8.
+/// - Returns: the largest |v| of what is left.
+public func apply(mask: View<UInt8>, to gradient: View<Int32>, first: Int) -> UInt32 {
+  assert(first & 7 == 0, "a mask is read by whole bytes")
+  let bits = mask.slice(first &>> 3, maskByteCount(gradient.count))
+  // A bit for each accumulator.
+  return unsafe tally_mask_s32(
+    Int32(truncatingIfNeeded: gradient.count), bits.pointer, gradient.pointer)
 }
 
 /// The shift that brings accumulators of magnitude up to `largest` into 8 bits.
@@ -62,16 +64,10 @@ extension RandomStream {
 /// target = g where the sample's mask has a 1 (or there is none), else 0: a gradient that passes an
 /// operation unchanged.
 /// - Returns: the largest magnitude.
-@inlinable
 public func pass(_ g: View<Int8>, mask: View<UInt8>?, into target: View<Int8>) -> UInt32 {
-  var largest: UInt32 = 0
-  for index in 0..<g.count {
-    let isInside = mask.map { $0[index &>> 3] &>> UInt8(truncatingIfNeeded: index & 7) & 1 != 0 }
-    let value = isInside ?? true ? g[index] : 0
-    target[index] = value
-    largest = max(largest, UInt32(value.magnitude))
-  }
-  return largest
+  // Both views hold `g.count` elements, the mask a bit for each.
+  unsafe tally_pass_s8(
+    Int32(truncatingIfNeeded: g.count), g.pointer, mask?.pointer, target.pointer)
 }
 
 /// ĝ = clamp(SR(g·ρ_c, 15), ±127): brings per-channel weight Scales to the largest (SPEC 6.1, backward).

@@ -12,8 +12,11 @@ public struct MatrixOperand {
   public let depth: Int
   /// The same values in the microkernels' order; worth it from about eight rows of a on.
   public let packed: View<UInt8>?
+  /// Whether they are packed kernel row by kernel row, for windows that are read where they lie.
+  public let isWindow: Bool
 
   public init(_ values: View<Int8>, stride: Int, columns: Int, depth: Int) {
+    isWindow = false
     self.values = values
     self.stride = stride
     self.columns = columns
@@ -21,15 +24,55 @@ public struct MatrixOperand {
     packed = nil
   }
 
+  /// What an operand of these `values` was packed to before.
+  public init(packed: View<UInt8>, isWindow: Bool, of values: View<Int8>, columns: Int, depth: Int)
+  {
+    self.values = values
+    stride = depth
+    self.columns = columns
+    self.depth = depth
+    self.packed = packed
+    self.isWindow = isWindow
+  }
+
   /// Bytes that packing takes.
   public static func packedByteCount(columns: Int, depth: Int) -> Int {
     Int(tally_packed_s8_bytes(Int32(truncatingIfNeeded: columns), Int32(truncatingIfNeeded: depth)))
+  }
+
+  /// Bytes that packing the weights of a window takes.
+  public static func packedByteCount(
+    columns: Int, window geometry: WindowGeometry, channels: Int
+  ) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_packed_window_s8_bytes(
+        Int32(truncatingIfNeeded: columns), &window, Int32(truncatingIfNeeded: channels)))
+  }
+
+  /// Packs weights [columns, kernel height, kernel width, channels] kernel row by kernel row.
+  public init(
+    _ values: View<Int8>, columns: Int, window geometry: WindowGeometry, channels: Int,
+    packingInto memory: View<UInt8>
+  ) {
+    isWindow = true
+    self.values = values
+    depth = geometry.area &* channels
+    stride = depth
+    self.columns = columns
+    packed = memory
+    var window = tally_window(geometry)
+    // The plan gave `packedByteCount` bytes.
+    unsafe tally_pack_window_s8(
+      Int32(truncatingIfNeeded: columns), &window, Int32(truncatingIfNeeded: channels),
+      values.pointer, memory.pointer)
   }
 
   /// Packs into `memory`.
   public init(
     _ values: View<Int8>, stride: Int, columns: Int, depth: Int, packingInto memory: View<UInt8>
   ) {
+    isWindow = false
     self.values = values
     self.stride = stride
     self.columns = columns
@@ -46,6 +89,7 @@ public struct MatrixOperand {
     turning values: View<Int8>, stride: Int, columns: Int, depth: Int,
     packingInto memory: View<UInt8>
   ) {
+    isWindow = false
     self.values = values
     self.stride = stride
     self.columns = columns

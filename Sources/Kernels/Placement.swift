@@ -46,6 +46,24 @@ public func place(
 @inlinable
 public func maskByteCount(_ elements: Int) -> Int { (elements &+ 7) &>> 3 }
 
+/// Counts the sizes of requantized accumulators, before the zero point is added (SPEC 8.9).
+///
+/// - Parameters:
+///   - accumulators: int32 [rows, channels], of one sample.
+///   - bias: int32 per channel, added first; zero-point terms are in it.
+///   - histogram: 33 counts, by bit length.
+public func countSizes(
+  _ accumulators: View<Int32>, bias: View<Int32>, _ multipliers: Multipliers, isRectified: Bool,
+  into histogram: View<Int64>
+) {
+  // All views have the lengths the microkernel reads: rows × channels.
+  unsafe tally_count_sizes_s32(
+    Int32(truncatingIfNeeded: accumulators.count / bias.count),
+    Int32(truncatingIfNeeded: bias.count), accumulators.pointer, bias.pointer,
+    multipliers.mantissas.pointer, multipliers.shifts.pointer, multipliers.isPerChannel ? 1 : 0,
+    isRectified ? 1 : 0, histogram.pointer)
+}
+
 /// Requantizes accumulators [rows, channels] of one sample into elements `first…` of its output.
 ///
 /// - Parameters:

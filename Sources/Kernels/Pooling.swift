@@ -111,17 +111,58 @@ extension Pooling {
             inputQuantization.scale
               / (outputQuantization.scale * Scale(UInt64(truncatingIfNeeded: n))))
         }
-        for i in 0..<output.channels {
-          var sum: Int32 = 0
-          forEachInside(row: r, column: c) { element in
-            sum &+= Int32(x[element &+ i]) &- inputQuantization.zeroPoint
-          }
-          place(
-            multiplier.requantize(sum), target &+ i, outputQuantization, into: y, mask: nil)
-        }
+        averageWindow(
+          x, row: r, column: c, zeroPoint: inputQuantization.zeroPoint, multiplier,
+          outputQuantization, into: y.slice(target, output.channels))
         target &+= output.channels
       }
     }
+  }
+
+  /// One window, 64 channels at a time: y = place(requant(Σ x̂)).
+  private func averageWindow(
+    _ x: View<Int8>, row r: Int, column c: Int, zeroPoint: Int32, _ multiplier: Multiplier,
+    _ quantization: Quantization, into y: View<Int8>
+  ) {
+    let rows = insideRows(r)
+    let columns = insideColumns(c)
+    let inside = Int32(truncatingIfNeeded: rows.count &* columns.count)
+    var first = 0
+    while first < y.count {
+      let count = Swift.min(64, y.count &- first)
+      var sums = InlineArray<64, Int32>(repeating: 0 &- zeroPoint &* inside)
+      var span = sums.mutableSpan
+      unsafe span.withUnsafeMutableBufferPointer { buffer in
+        guard let start = buffer.baseAddress else { return }
+        for row in rows {
+          let source = (row &* input.width &+ columns.lowerBound) &* input.channels &+ first
+          // A row of the window: `columns.count` positions of `count` channels.
+          unsafe tally_sum_rows_s8(
+            Int32(truncatingIfNeeded: columns.count), Int32(truncatingIfNeeded: count),
+            x.pointer + source, input.channels, start)
+        }
+        unsafe tally_requantize_s8(
+          Int32(truncatingIfNeeded: count), start, multiplier.mantissa, multiplier.shift,
+          quantization.zeroPoint, quantization.low, quantization.high, y.pointer + first, nil)
+      }
+      first &+= count
+    }
+  }
+
+  /// Input rows under the windows of output row `r`; dilation 1.
+  private func insideRows(_ r: Int) -> Range<Int> {
+    let top = r &* geometry.strideHeight &- geometry.padTop
+    return clippedRange(top, top &+ geometry.kernelHeight, input.height)
+  }
+
+  private func insideColumns(_ c: Int) -> Range<Int> {
+    let left = c &* geometry.strideWidth &- geometry.padLeft
+    return clippedRange(left, left &+ geometry.kernelWidth, input.width)
+  }
+
+  private func clippedRange(_ start: Int, _ end: Int, _ extent: Int) -> Range<Int> {
+    let first = Swift.max(start, 0)
+    return first..<Swift.max(first, Swift.min(end, extent))
   }
 
   /// Scale of `averageGradient` for an output gradient of Scale `scale`.

@@ -1,12 +1,5 @@
+import MicroKernels
 public import Tensors
-
-/// Σ values.
-@inlinable
-public func sum(_ values: View<Int8>) -> Int32 {
-  var sum: Int32 = 0
-  for index in 0..<values.count { sum &+= Int32(values[index]) }
-  return sum
-}
 
 /// Σ values, wrapping.
 @inlinable
@@ -16,19 +9,42 @@ public func sum(_ values: View<Int32>) -> Int32 {
   return sum
 }
 
+/// Σ values.
+public func sum(_ values: View<Int8>) -> Int32 {
+  var sum: Int32 = 0
+  // One row, one sum.
+  unsafe tally_row_sums_s8(1, Int32(truncatingIfNeeded: values.count), values.pointer, 0, &sum)
+  return sum
+}
+
+/// sums[r] = Σ_c values[r, c].
+///
+/// - Parameter values: int8 [sums.count, columns].
+public func sumEachRow(_ values: View<Int8>, columns: Int, into sums: View<Int32>) {
+  assert(values.count >= sums.count * columns, "too few rows")
+  // As many rows as sums.
+  unsafe tally_row_sums_s8(
+    Int32(truncatingIfNeeded: sums.count), Int32(truncatingIfNeeded: columns), values.pointer,
+    columns, sums.pointer)
+}
+
 /// sums[c] += Σᵣ values[r, c].
-@inlinable
-public func sumRows(_ values: View<Int8>, rows: Int, columns: Int, into sums: View<Int32>) {
-  for r in 0..<rows {
-    let row = values.slice(r &* columns, columns)
-    for c in 0..<columns { sums[c] &+= Int32(row[c]) }
-  }
+///
+/// - Parameter stride: elements from one row to the next.
+public func sumRows(
+  _ values: View<Int8>, rows: Int, columns: Int, stride: Int, into sums: View<Int32>
+) {
+  assert(rows == 0 || values.count >= (rows - 1) * stride + columns, "too few rows")
+  // `rows` rows of `columns` elements.
+  unsafe tally_sum_rows_s8(
+    Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: columns), values.pointer, stride,
+    sums.pointer)
 }
 
 /// How many values equal `wanted`.
-@inlinable
 public func count(of wanted: Int8, in values: View<Int8>) -> Int {
-  var count = 0
-  for index in 0..<values.count where values[index] == wanted { count &+= 1 }
-  return count
+  // The view is as long as its count says.
+  Int(
+    unsafe tally_count_s8(
+      Int32(truncatingIfNeeded: values.count), values.pointer, Int32(wanted)))
 }

@@ -28,6 +28,32 @@ public func contribute(
   return Int(clipped)
 }
 
+/// The same for the weights of a fully connected operation, whose gradient dw[o, k] = Σ_b g[b, o]·x̂[b, k] is
+/// made on the way. Rows without a gradient cost nothing.
+///
+/// - Parameters:
+///   - g: int8 [samples, rows].
+///   - x: int8 [samples, depth].
+///   - target: int32 [rows, depth].
+public func contributeProducts(
+  _ g: View<Int8>, _ x: View<Int8>, samples: Int, zeroPoint: Int32, _ multiplier: Multiplier,
+  _ stream: RandomStream, limit: Int32, subtracting: Bool, into target: View<Int32>
+) -> Int {
+  let rows = g.count / samples
+  let depth = x.count / samples
+  assert(target.count == rows * depth, "a target of another shape")
+  var clipped: Int32 = 0
+  // The views hold what their shapes say.
+  unsafe stream.withMicroKernelWords { key, counter in
+    clipped = unsafe tally_contribute_product_q16(
+      Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: depth),
+      Int32(truncatingIfNeeded: samples), g.pointer, rows, x.pointer, depth, zeroPoint,
+      multiplier.mantissa, multiplier.shift, key, counter, limit, subtracting ? 1 : 0,
+      target.pointer)
+  }
+  return Int(clipped)
+}
+
 /// Largest magnitude of a master or of a velocity (SPEC 8.7).
 public enum UpdateLimit {
   /// ±127 LSB in Q16.

@@ -56,7 +56,7 @@ struct BufferList {
     guard let shape = node.operation.weighted else { return }
     let row = index + 1
     let outputs = shape.output.channels
-    try add(row: row, .offsetBiases, 4 * outputs)
+    try add(row: row, .offsetBiases, Tiling(index, node, request).offsetBiasesByteCount)
     try add(row: row, .multipliers, 8 * node.scaleCount)
     guard let training = request.training else { return }
     let update = training.gradientUpdate(ofNode: index)

@@ -135,11 +135,14 @@ extension Session {
     let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .forwardWorkspace)
     let patches = arena.view(
-      max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
-      of: Int8.self)
-    let weights = operand(
-      replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
-      packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
+      max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
+    let weights =
+      replaced == nil && tiling.packsOnce
+      ? packedOnce(index, node, shape, tiling)
+      : operand(
+        replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
+        window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
+        packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let accumulatorOffset =
@@ -190,15 +193,46 @@ extension Session {
       selection.channels, into: kept)
   }
 
-  /// A matrix of weights, packed into the arena if the tiling has room for that.
-  package func operand(
-    _ values: View<Int8>, columns: Int, depth: Int, packingAt offset: Int, byteCount: Int
+  /// Weights as they were packed when the session began.
+  private func packedOnce(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ tiling: Tiling
   ) -> MatrixOperand {
-    byteCount == 0
-      ? MatrixOperand(values, stride: depth, columns: columns, depth: depth)
-      : MatrixOperand(
-        values, stride: depth, columns: columns, depth: depth,
-        packingInto: arena.view(offset, byteCount, of: UInt8.self))
+    MatrixOperand(
+      packed: arena.view(
+        table.offset(index + 1, .offsetBiases) + tiling.packedBehindBiases, tiling.packedByteCount,
+        of: UInt8.self),
+      isWindow: tiling.readsRuns, of: weights(index, node), columns: shape.output.channels,
+      depth: shape.depth)
+  }
+
+  /// Packs weights that never change behind the node's derived biases.
+  func packOnce(_ index: Int, _ node: Node, _ shape: Convolution) {
+    let tiling = Tiling(index, node, request)
+    guard tiling.packsOnce else { return }
+    _ = operand(
+      weights(index, node), columns: shape.output.channels, depth: shape.depth,
+      window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
+      packingAt: table.offset(index + 1, .offsetBiases) + tiling.packedBehindBiases,
+      byteCount: tiling.packedByteCount)
+  }
+
+  /// A matrix of weights, packed into the arena if the tiling has room for that.
+  ///
+  /// - Parameter window: with its number of channels, of weights for windows that are read where they lie.
+  package func operand(
+    _ values: View<Int8>, columns: Int, depth: Int, window: WindowGeometry?, channels: Int,
+    packingAt offset: Int, byteCount: Int
+  ) -> MatrixOperand {
+    if byteCount == 0 {
+      return MatrixOperand(values, stride: depth, columns: columns, depth: depth)
+    }
+    let memory = arena.view(offset, byteCount, of: UInt8.self)
+    if let window {
+      return MatrixOperand(
+        values, columns: columns, window: window, channels: channels, packingInto: memory)
+    }
+    return MatrixOperand(
+      values, stride: depth, columns: columns, depth: depth, packingInto: memory)
   }
 
   /// Bias and zero-point terms, then requantization; a head with accumulators stays int32.

@@ -1,4 +1,3 @@
-import FixedPoint
 import Kernels
 import Tensors
 
@@ -9,16 +8,9 @@ extension Session {
   func observe(
     _ index: Int, _ node: Node, _ accumulators: View<Int32>, into histogram: View<Int64>
   ) {
-    let biases = offsetBiases(index, node)
-    let multipliers = self.multipliers(index, node)
-    let isRectified = node.quantization.isRectified
-    var channel = 0
-    for element in 0..<accumulators.count {
-      let value = multipliers[channel].requantize(accumulators[element] &+ biases[channel])
-      Session.count(value, isRectified: isRectified, into: histogram)
-      channel &+= 1
-      if channel == biases.count { channel = 0 }
-    }
+    countSizes(
+      accumulators, bias: offsetBiases(index, node), multipliers(index, node),
+      isRectified: node.quantization.isRectified, into: histogram)
   }
 
   /// Counts one sample of an add node.
@@ -26,16 +18,9 @@ extension Session {
     _ node: Node, _ constants: AddConstants, _ inputs: (Quantization, Quantization), sample: Int,
     into histogram: View<Int64>
   ) {
-    let isRectified = node.quantization.isRectified
-    forEachSum(
+    countSizesOfSums(
       activation(node.firstInput, sample: sample), activation(secondInput(node), sample: sample),
-      zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), constants
-    ) { value in Session.count(value, isRectified: isRectified, into: histogram) }
-  }
-
-  @inline(__always)
-  private static func count(_ value: Int32, isRectified: Bool, into histogram: View<Int64>) {
-    let size = isRectified ? UInt32(truncatingIfNeeded: max(value, 0)) : value.magnitude
-    histogram[Int(bitLength(size))] &+= 1
+      zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), constants,
+      isRectified: node.quantization.isRectified, into: histogram)
   }
 }

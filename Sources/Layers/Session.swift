@@ -251,17 +251,20 @@ public struct Session {
     let node = network.node(index)
     guard let shape = node.operation.weighted else { return }
     refreshMultipliers(index, node)
+    packOnce(index, node, shape)
     let weights = self.weights(index, node)
     let biases = self.biases(index, node)
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     guard let derived = owned(index, .offsetBiases, shape.output.channels, Int32.self) else {
       preconditionFailure("a plan has derived biases for weighted nodes")
     }
-    for o in 0..<shape.output.channels {
-      let sum = zeroPoint == 0 ? 0 : Kernels.sum(weights.slice(o * shape.depth, shape.depth))
-      // May wrap; the complete accumulator does not (SPEC 5.6), so the sum comes out right.
-      derived[o] = biases[o] &- zeroPoint &* sum
+    if zeroPoint == 0 {
+      derived.copy(from: biases)
+      return
     }
+    sumEachRow(weights, columns: shape.depth, into: derived)
+    // May wrap; the complete accumulator does not (SPEC 5.6), so the sum comes out right.
+    for o in 0..<derived.count { derived[o] = biases[o] &- zeroPoint &* derived[o] }
   }
 
   /// Leaves only the zero-point terms in a node's derived biases, before its biases change.

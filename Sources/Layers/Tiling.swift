@@ -11,8 +11,12 @@ package struct Tiling {
   private let selectsChannels: Bool
   private let isSparse: Bool
   private let samples: Int
-  /// Output rows of one forward tile, and of one step of a weight gradient.
+  private let isCompact: Bool
+  private var isDepthwise: Bool { shape?.isDepthwise ?? false }
+  /// Output rows of one forward tile.
   package let outputRows: Int
+  /// Output rows of one step of a weight gradient.
+  package let gradientRows: Int
   /// Samples that one forward product joins.
   package let joinedSamples: Int
   /// Input rows of one input-gradient tile.
@@ -21,6 +25,13 @@ package struct Tiling {
   package let joinedGradientSamples: Int
   /// Whether weights are packed before a product: worth it once many rows use them.
   package let packsWeights: Bool
+  /// Whether the weights are packed when the session begins, because they never change. The packed weights
+  /// then lie behind the derived biases.
+  package let packsOnce: Bool
+  /// Whether windows are read where they lie, without patches, in the forward pass and in that of the input
+  /// gradient.
+  package let readsRuns: Bool
+  package let readsGradientRuns: Bool
   /// Output channels of one weight-gradient block.
   package let blockChannels: Int
   /// Whether the accumulators of all samples' input gradients stay between the pass that finds their
@@ -39,11 +50,15 @@ package struct Tiling {
     isSparse = request.training?.hasSparseGradients ?? false
     selectsChannels = request.training?.selection(ofNode: index) != nil
     trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
-    let isCompact = request.isCompact
+    isCompact = request.isCompact
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
+      gradientRows = 1
+      packsOnce = false
       keepsGradient = false
       packsWeights = false
+      readsRuns = false
+      readsGradientRuns = false
       readsInPlace = false
       keepsChannels = false
       return
@@ -54,13 +69,20 @@ package struct Tiling {
     readsInPlace = isCompact || isFullyConnected && samples < Tiling.fewestTurnedRows
     keepsChannels = isSparse && !readsInPlace && !isFullyConnected && shape.groups == 1
     joinedGradientSamples = shape.isPointwise && !readsInPlace ? request.samples : 1
+    packsOnce = !isCompact && shape.groups == 1 && request.training == nil
     packsWeights =
       !isCompact && shape.groups == 1
-      && request.samples * shape.output.positions >= Tiling.fewestPackedRows
+      && (packsOnce || request.samples * shape.output.positions >= Tiling.fewestPackedRows)
+    readsRuns = packsWeights && shape.readsRuns
+    readsGradientRuns = packsWeights && shape.readsGradientRuns
+    let fewest = Tiling.fewestRows(
+      shape.output.height, rowCount: shape.output.width * shape.output.channels)
     outputRows =
       isCompact
-      ? Tiling.fewestRows(shape.output.height, rowCount: shape.output.width * shape.output.channels)
-      : shape.output.height
+      ? fewest
+      : Tiling.cachedRows(
+        shape.output.height, rowCount: shape.output.width * shape.output.channels, by: fewest)
+    gradientRows = isCompact ? fewest : shape.output.height
     inputRows =
       isCompact
       ? Tiling.fewestRows(shape.input.height, rowCount: shape.input.width * shape.input.channels)
@@ -81,17 +103,37 @@ package struct Tiling {
     return height
   }
 
+  /// As many rows as accumulators stay in the nearest cache between the product and the rounding.
+  private static func cachedRows(_ height: Int, rowCount: Int, by fewest: Int) -> Int {
+    let rows = 24_576 / (4 * rowCount) / fewest * fewest
+    return min(height, max(rows, fewest))
+  }
+
   // MARK: Forward: packed weights, patches, accumulators
 
   package var packedWeights: Int { 0 }
   package var packedByteCount: Int {
     guard packsWeights, let shape else { return 0 }
+    if readsRuns {
+      return MatrixOperand.packedByteCount(
+        columns: shape.output.channels, window: shape.geometry, channels: shape.input.channels)
+    }
     return MatrixOperand.packedByteCount(columns: shape.output.channels, depth: shape.depth)
   }
-  package var forwardPatches: Int { Arena.aligned(packedByteCount) }
-  package var forwardAccumulators: Int {
-    forwardPatches + (shape.map { Arena.aligned($0.forwardWorkspace(rows: outputRows)) } ?? 0)
+  package var forwardPatches: Int { packsOnce ? 0 : Arena.aligned(packedByteCount) }
+  /// Where packed weights that never change begin behind the derived biases.
+  package var packedBehindBiases: Int { Arena.aligned(4 * node.output.channels) }
+  package var offsetBiasesByteCount: Int {
+    packsOnce && packedByteCount > 0
+      ? packedBehindBiases + packedByteCount : 4 * node.output.channels
   }
+  package var forwardPatchesByteCount: Int {
+    guard let shape else { return 0 }
+    if readsRuns { return shape.forwardRunsWorkspace(rows: outputRows) }
+    return isCompact
+      ? shape.patchesByteCount(rows: outputRows) : shape.forwardWorkspace(rows: outputRows)
+  }
+  package var forwardAccumulators: Int { forwardPatches + Arena.aligned(forwardPatchesByteCount) }
   package var forwardAccumulatorCount: Int {
     shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
   }
@@ -108,12 +150,18 @@ package struct Tiling {
     node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0
   }
   package var packedTurned: Int {
-    turnedWeights + (readsInPlace ? 0 : Arena.aligned(shape?.weightCount ?? 0))
+    turnedWeights + (readsInPlace || isDepthwise ? 0 : Arena.aligned(shape?.weightCount ?? 0))
   }
   package var packedTurnedByteCount: Int {
     guard packsWeights || keepsChannels, !readsInPlace, let shape else { return 0 }
-    return MatrixOperand.packedByteCount(
+    // Parts of the channels are packed for patches.
+    let whole = MatrixOperand.packedByteCount(
       columns: shape.input.channels, depth: shape.backwardDepth)
+    guard readsGradientRuns else { return whole }
+    let runs = MatrixOperand.packedByteCount(
+      columns: shape.input.channels, window: shape.gradientWindow,
+      channels: shape.output.channels)
+    return keepsChannels ? max(whole, runs) : runs
   }
   package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
   package var keptListCount: Int { keepsChannels ? node.output.channels : 0 }
@@ -121,7 +169,11 @@ package struct Tiling {
   package var keptGradientByteCount: Int { keepsChannels ? node.output.count : 0 }
   package var gradientPatches: Int { keptGradient + Arena.aligned(keptGradientByteCount) }
   package var gradientPatchesByteCount: Int {
-    readsInPlace ? 0 : shape?.inputGradientWorkspace(rows: inputRows) ?? 0
+    guard !readsInPlace, let shape else { return 0 }
+    let patches = shape.inputGradientWorkspace(rows: inputRows)
+    guard readsGradientRuns else { return patches }
+    let runs = shape.inputGradientRunsWorkspace(rows: inputRows)
+    return keepsChannels ? max(patches, runs) : runs
   }
   package var gradientAccumulators: Int {
     gradientPatches + Arena.aligned(gradientPatchesByteCount)
@@ -168,7 +220,7 @@ package struct Tiling {
     guard !readsInPlace, let trained else { return 0 }
     return trained.weightGradientWorkspace(
       channels: blockChannels,
-      positions: joinedGradientSamples * outputRows * trained.output.width)
+      positions: joinedGradientSamples * gradientRows * trained.output.width)
   }
 
   package func backwardByteCount(

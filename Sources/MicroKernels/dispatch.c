@@ -21,8 +21,9 @@ static int detect(void) {
   unsigned enabled, high;  // the register files the operating system saves
   __asm__("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
   const unsigned ymm = 0x06, zmm = 0xe6;
-  if ((enabled & ymm) != ymm || !(leaf7 & bit_AVX2)) return known | sha | plain;
-  const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL;
+  if ((enabled & ymm) != ymm || !(leaf7 & bit_AVX2) || !(leaf1 & bit_POPCNT))
+    return known | sha | plain;
+  const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512VL;
   if ((enabled & zmm) != zmm || (leaf7 & avx512) != avx512 || !(c & bit_AVX512VNNI))
     return known | sha | avx2;
   return known | sha | vnni;
@@ -47,6 +48,8 @@ void tally_set_simd_level(int level) {
 
 static int is(int level) { return tally_simd_level() == level; }
 
+// Kernels that only AVX-512 has a version of.
+#define VERSION_VNNI(name) (is(vnni) ? tally_vnni_##name : tally_plain_##name)
 #define VERSION(name) \
   (is(vnni) ? tally_vnni_##name : is(avx2) ? tally_avx2_##name : tally_plain_##name)
 
@@ -72,6 +75,9 @@ void tally_set_simd_level(int level) { (void)level; }
 #define VERSION(name) tally_plain_##name
 #endif
 
+#ifndef VERSION_VNNI
+#define VERSION_VNNI(name) tally_plain_##name
+#endif
 #ifndef VERSION_NEON
 #define VERSION_NEON VERSION
 #endif
@@ -101,6 +107,18 @@ void tally_gemm_s8_packed(
   VERSION_NEON(gemm_s8_packed)(M, N, K, A, lda, packed, C, ldc, accumulate);
 }
 
+void tally_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc) {
+  VERSION_VNNI(gemm_s8_runs)(M, N, runs, K, A, lda, step, packed, C, ldc);
+}
+
+void tally_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed) {
+  VERSION_VNNI(pack_positions_s8)(N, rows, columns, B, row, column, packed);
+}
+
 void tally_add_rows_s8(
     int32_t rows, int32_t count, const int8_t *scalars, ptrdiff_t step, const int8_t *x,
     ptrdiff_t ldx, int32_t *y) {
@@ -115,19 +133,19 @@ void tally_transpose_s8(
 void tally_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
   VERSION(depthwise_s8_rows)(
       output_height, output_width, channels, kernel_height, kernel_width, stride, dilation,
-      pad_left, input_width, rows, weights, zero_point, acc);
+      pad_left, input_width, rows, weights, padding, acc);
 }
 
 void tally_depthwise_s8_row(
     int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
   tally_depthwise_s8_rows(
       1, output_width, channels, kernel_height, kernel_width, stride, dilation, pad_left,
-      input_width, rows, weights, zero_point, acc);
+      input_width, rows, weights, padding, acc);
 }
 
 void tally_requantize_s8(
@@ -188,6 +206,96 @@ void tally_perturb_dot_s8(
     const uint32_t key[2], const uint32_t counter[3], int32_t *C, ptrdiff_t ldc) {
   VERSION(perturb_dot_s8)(
       M, N, K, A, lda, B, ldb, sigma, first_element, row_elements, key, counter, C, ldc);
+}
+
+int32_t tally_contribute_product_q16(
+    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
+    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target) {
+  return VERSION(contribute_product_q16)(
+      rows, count, samples, g, ldg, x, ldx, zero_point, mantissa, shift, key, counter, clip,
+      subtract, target);
+}
+
+void tally_max_pool_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t *output) {
+  VERSION(max_pool_s8)(
+      input, height, width, channels, window, output_height, output_width, output);
+}
+
+void tally_max_pool_gradient_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int32_t *gradient) {
+  VERSION(max_pool_gradient_s8)(
+      input, height, width, channels, window, output_height, output_width, g, gradient);
+}
+
+uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
+  return VERSION(mask_s32)(count, mask, values);
+}
+
+uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {
+  return VERSION(pass_s8)(count, g, mask, out);
+}
+
+void tally_add_s8(
+    int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum,
+    int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
+  VERSION(add_s8)(count, x1, x2, sum, zero_point, low, high, out, mask);
+}
+
+uint32_t tally_merge_size_s8(
+    int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2) {
+  return VERSION(merge_size_s8)(count, g1, m1, g2, m2);
+}
+
+int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted) {
+  return VERSION(count_s8)(count, values, wanted);
+}
+
+void tally_sum_rows_s8(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  VERSION(sum_rows_s8)(rows, columns, x, ldx, sums);
+}
+
+void tally_row_sums_s8(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  VERSION(row_sums_s8)(rows, columns, x, ldx, sums);
+}
+
+void tally_count_sizes_s32(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t step, int rectified,
+    int64_t counts[33]) {
+  VERSION(count_sizes_s32)(
+      rows, channels, acc, bias, mantissas, shifts, step, rectified, counts);
+}
+
+void tally_count_sizes_of_sums_s8(
+    int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum, int rectified,
+    int64_t counts[33]) {
+  VERSION(count_sizes_of_sums_s8)(count, x1, x2, sum, rectified, counts);
+}
+
+void tally_depthwise_scatter_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    const int8_t *turned, int32_t *gradient) {
+  VERSION(depthwise_scatter_s8)(
+      g, output_height, output_width, channels, window, first_row, end_row, width, turned,
+      gradient);
+}
+
+void tally_depthwise_weight_gradient_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t output_width,
+    const int8_t *g, int32_t padding, int32_t *gradient) {
+  VERSION(depthwise_weight_gradient_s8)(
+      input, height, width, channels, window, first_row, end_row, output_width, g, padding,
+      gradient);
 }
 
 void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {

@@ -142,14 +142,38 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, refresh_s8);              \
   TALLY_VERSION(level, sum_squares_s32);         \
   TALLY_VERSION(level, sum_squares_s8);          \
-  TALLY_VERSION(level, perturb_dot_s8)
+  TALLY_VERSION(level, perturb_dot_s8);          \
+  TALLY_VERSION(level, contribute_product_q16);  \
+  TALLY_VERSION(level, max_pool_s8);             \
+  TALLY_VERSION(level, max_pool_gradient_s8);    \
+  TALLY_VERSION(level, mask_s32);                \
+  TALLY_VERSION(level, pass_s8);                 \
+  TALLY_VERSION(level, add_s8);                  \
+  TALLY_VERSION(level, merge_size_s8);           \
+  TALLY_VERSION(level, count_s8);                \
+  TALLY_VERSION(level, sum_rows_s8);             \
+  TALLY_VERSION(level, row_sums_s8);             \
+  TALLY_VERSION(level, count_sizes_s32);         \
+  TALLY_VERSION(level, count_sizes_of_sums_s8);  \
+  TALLY_VERSION(level, depthwise_scatter_s8);    \
+  TALLY_VERSION(level, depthwise_weight_gradient_s8)
+
+// The input gradient of a depthwise convolution, any stride; turned weights are [tap][channel].
+TALLY_HIDDEN void tally_depthwise_scatter_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    const int8_t *turned, int32_t *gradient);
 
 TALLY_VERSIONS(plain);
+TALLY_VERSION(plain, gemm_s8_runs);
+TALLY_VERSION(plain, pack_positions_s8);
 TALLY_VERSION(plain, sha256_blocks);
 TALLY_HIDDEN extern const uint32_t tally_sha256_constants[64];
 #if TALLY_X86
 TALLY_VERSIONS(avx2);
 TALLY_VERSIONS(vnni);
+TALLY_VERSION(vnni, gemm_s8_runs);
+TALLY_VERSION(vnni, pack_positions_s8);
 TALLY_VERSION(sha_ni, sha256_blocks);
 #endif
 #if TALLY_NEON

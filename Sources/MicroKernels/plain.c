@@ -89,18 +89,18 @@ void tally_plain_transpose_s8(
 void tally_plain_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
   for (int32_t r = 0; r < output_height; r++, rows += kernel_height)
     for (int32_t o = 0; o < output_width; o++, acc += channels) {
       for (int32_t c = 0; c < channels; c++) acc[c] = 0;
       for (int32_t i = 0; i < kernel_height; i++)
         for (int32_t j = 0; j < kernel_width; j++) {
           const int64_t column = (int64_t)o * stride + (int64_t)j * dilation - pad_left;
-          if (!rows[i] || column < 0 || column >= input_width) continue;
-          const int8_t *x = rows[i] + (ptrdiff_t)column * channels;
+          const int is_inside = rows[i] && column >= 0 && column < input_width;
+          const int8_t *x = is_inside ? rows[i] + (ptrdiff_t)column * channels : NULL;
           const int8_t *w = weights + ((ptrdiff_t)i * kernel_width + j) * channels;
           for (int32_t c = 0; c < channels; c++)
-            acc[c] = wrapping_add(acc[c], w[c] * (x[c] - zero_point));
+            acc[c] = wrapping_add(acc[c], w[c] * (x ? x[c] : padding));
         }
     }
 }

@@ -7,7 +7,7 @@
 #if TALLY_X86
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2 __attribute__((target("avx2,popcnt")))
 #define AVX2_INLINE TALLY_INLINE AVX2
 #define UNROLLED _Pragma("clang loop unroll(full)")
 

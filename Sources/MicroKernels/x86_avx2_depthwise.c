@@ -15,20 +15,19 @@ AVX2_INLINE __m256i load_up_to_16(const int8_t *p, int32_t count) {
 struct plane {
   int32_t channels, present;  // of a pixel; in this block of 16
   int32_t kernel_height, kernel_width, stride, dilation, pad_left, input_width;
-  __m256i zero_point;
+  __m256i padding;
 };
 
-// x − zero_point of one tap of output o, 0 in the padding.
+// One tap of output o.
 AVX2_INLINE __m256i tap(
     const int padded, const struct plane *p, const int8_t *row, int32_t first_channel, int32_t o,
     int32_t j) {
   const ptrdiff_t column = (ptrdiff_t)o * p->stride + (ptrdiff_t)j * p->dilation - p->pad_left;
-  if (padded && (column < 0 || column >= p->input_width)) return _mm256_setzero_si256();
-  const int8_t *x = row + column * p->channels + first_channel;
-  return _mm256_sub_epi16(load_up_to_16(x, p->present), p->zero_point);
+  if (padded && (!row || column < 0 || column >= p->input_width)) return p->padding;
+  return load_up_to_16(row + column * p->channels + first_channel, p->present);
 }
 
-// `outputs` outputs from o on, 16 channels. `padded`: some taps may lie outside the row.
+// `outputs` outputs from o on, 16 channels. `padded`: some taps may lie outside the input.
 AVX2_INLINE void sums(
     const int outputs, const int padded, const struct plane *p, const int8_t *const *rows,
     const int8_t *weights, int32_t first_channel, int32_t o, int32_t *acc) {
@@ -36,7 +35,6 @@ AVX2_INLINE void sums(
   __m256i low[4], high[4];
   UNROLLED for (int u = 0; u < outputs; u++) low[u] = high[u] = _mm256_setzero_si256();
   for (int32_t i = 0; i < p->kernel_height; i++) {
-    if (!rows[i]) continue;
     for (int32_t j = 0; j < p->kernel_width; j += 2) {
       const int two = j + 1 < p->kernel_width;
       const int8_t *w = weights + ((ptrdiff_t)i * p->kernel_width + j) * p->channels;
@@ -74,23 +72,29 @@ AVX2_INLINE void sums(
 AVX2 void tally_avx2_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
   // Outputs whose taps all lie inside the row.
   const int64_t reach = (int64_t)(kernel_width - 1) * dilation;
   const int64_t last = input_width - 1 - reach + pad_left;
   const int32_t first_inside = (pad_left + stride - 1) / stride;
   const int32_t end_inside = last < 0 ? 0 : smaller((int32_t)(last / stride) + 1, output_width);
-  for (int32_t r = 0; r < output_height; r++, rows += kernel_height)
+  for (int32_t r = 0; r < output_height; r++, rows += kernel_height) {
+    int is_whole = 1;
+    for (int32_t i = 0; i < kernel_height; i++) is_whole &= rows[i] != NULL;
     for (int32_t c = 0; c < channels; c += 16) {
       const struct plane p = {
           channels, smaller(channels - c, 16), kernel_height, kernel_width, stride, dilation,
-          pad_left, input_width, _mm256_set1_epi16((int16_t)zero_point)};
+          pad_left, input_width, _mm256_set1_epi16((int16_t)padding)};
       int32_t *out = acc + (ptrdiff_t)r * output_width * channels;
       int32_t o = 0;
-      for (; o < smaller(first_inside, output_width); o++) sums(1, 1, &p, rows, weights, c, o, out);
-      for (; o + 4 <= end_inside; o += 4) sums(4, 0, &p, rows, weights, c, o, out);
+      if (is_whole) {
+        for (; o < smaller(first_inside, output_width); o++)
+          sums(1, 1, &p, rows, weights, c, o, out);
+        for (; o + 4 <= end_inside; o += 4) sums(4, 0, &p, rows, weights, c, o, out);
+      }
       for (; o < output_width; o++) sums(1, 1, &p, rows, weights, c, o, out);
     }
+  }
 }
 
 #endif

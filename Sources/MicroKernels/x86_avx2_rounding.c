@@ -223,8 +223,12 @@ AVX2 int32_t tally_avx2_contribute_q16(
   uint16_t lanes[64];
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
-    const uint16_t *r16 = philox_lanes(first_element + (uint32_t)i, counter, key, lanes);
     const int32_t end = smaller(run, count - i);
+    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
+    int32_t any = 0;
+    for (int32_t j = 0; j < end; j++) any |= gradient[i + j];
+    if (any == 0) continue;
+    const uint16_t *r16 = philox_lanes(first_element + (uint32_t)i, counter, key, lanes);
     int32_t j = 0;
     for (; j + 8 <= end; j += 8) {
       const __m256i v = load32(gradient + i + j);

@@ -7,7 +7,7 @@
 #if TALLY_X86
 #include <immintrin.h>
 
-#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512cd,avx512vnni,popcnt")))
 #define VNNI_INLINE TALLY_INLINE VNNI
 #define UNROLLED _Pragma("clang loop unroll(full)")
 

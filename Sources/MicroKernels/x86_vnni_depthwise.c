@@ -1,8 +1,8 @@
 // Depthwise convolution with vpdpbusd: bytes of neighbouring taps are interleaved, so that one
 // instruction multiplies up to four taps of 16 channels.
 //
-// x becomes u8 by adding 128, so −(128 + zero_point)·Σ weights is added to every sum. Padding is
-// read as zero_point, so no tap is ever left out and that sum is the same everywhere.
+// x becomes u8 by adding 128, so −128·Σ weights is added to every sum. No tap is ever left out, so
+// that term is the same everywhere.
 #include "x86_vnni.h"
 
 #if TALLY_X86
@@ -126,7 +126,7 @@ VNNI_INLINE void pair_columns(
 VNNI_INLINE void rows_3x3(
     const int pixels, const int stride, const struct lanes *lanes, int32_t output_height,
     int32_t output_width, int32_t pad_left, int32_t input_width, const int8_t *const *rows,
-    ptrdiff_t first_channel, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    ptrdiff_t first_channel, const int8_t *weights, int32_t padding, int32_t *acc) {
   const __m512i one = _mm512_set1_epi8(1);
   __m512i w[3][4], shifted[3][4], start[4];
   UNROLLED for (int j = 0; j < 4; j++) start[j] = _mm512_setzero_si512();
@@ -142,7 +142,7 @@ VNNI_INLINE void rows_3x3(
     }
   }
   UNROLLED for (int j = 0; j < 4; j++)
-    start[j] = _mm512_mullo_epi32(start[j], _mm512_set1_epi32(-(128 + zero_point)));
+    start[j] = _mm512_mullo_epi32(start[j], _mm512_set1_epi32(-128));
 
   const int64_t step = (int64_t)lanes->segment * stride;  // columns between lane groups
   for (int32_t r = 0; r < output_height; r++) {
@@ -152,7 +152,7 @@ VNNI_INLINE void rows_3x3(
       const int8_t *pixel = rows[3 * r + i];
       row[i] = (struct row){
           pixel ? pixel + first_channel : NULL, input_width, lanes->channels,
-          _mm512_set1_epi8((char)zero_point)};
+          _mm512_set1_epi8((char)padding)};
       pair_columns(pixels, &row[i], lanes->mask, -(int64_t)pad_left, step, pair[i]);
     }
     int32_t *out = acc + (ptrdiff_t)r * output_width * lanes->channels + first_channel;
@@ -190,8 +190,8 @@ VNNI_INLINE void rows_of_taps(
     const struct lanes *lanes, int32_t first_tap, int32_t taps, int32_t output_height,
     int32_t output_width, int32_t kernel_height, int32_t kernel_width, int32_t stride,
     int32_t dilation, int32_t pad_left, int32_t input_width, const int8_t *const *rows,
-    ptrdiff_t first_channel, const int8_t *weights, int32_t zero_point, int32_t *acc) {
-  const __m512i one = _mm512_set1_epi8(1), padding = _mm512_set1_epi8((char)zero_point);
+    ptrdiff_t first_channel, const int8_t *weights, int32_t padding, int32_t *acc) {
+  const __m512i one = _mm512_set1_epi8(1), outside = _mm512_set1_epi8((char)padding);
   __m512i w[MOST_QUADS][4], start[4];
   UNROLLED for (int j = 0; j < 4; j++) start[j] = _mm512_setzero_si512();
   for (int32_t q = 0; 4 * q < taps; q++) {
@@ -205,7 +205,7 @@ VNNI_INLINE void rows_of_taps(
     UNROLLED for (int j = 0; j < 4; j++) start[j] = _mm512_dpbusd_epi32(start[j], one, w[q][j]);
   }
   UNROLLED for (int j = 0; j < 4; j++)
-    start[j] = _mm512_mullo_epi32(start[j], _mm512_set1_epi32(-(128 + zero_point)));
+    start[j] = _mm512_mullo_epi32(start[j], _mm512_set1_epi32(-128));
 
   for (int32_t r = 0; r < output_height; r++)
     for (int32_t o = 0; o < output_width; o++) {
@@ -221,11 +221,11 @@ VNNI_INLINE void rows_of_taps(
       for (int32_t q = 0; 4 * q < taps; q++) {
         __m512i x[4];
         UNROLLED for (int t = 0; t < 4; t++) {
-          x[t] = padding;
+          x[t] = outside;
           if (i < kernel_height) {
             const int8_t *pixel = rows[(ptrdiff_t)r * kernel_height + i];
             const struct row row = {
-                pixel ? pixel + first_channel : NULL, input_width, lanes->channels, padding};
+                pixel ? pixel + first_channel : NULL, input_width, lanes->channels, outside};
             const int64_t column = (int64_t)o * stride + (int64_t)j * dilation - pad_left;
             x[t] = load_column(1, &row, lanes->mask, column, 0);
           }
@@ -246,7 +246,7 @@ VNNI_INLINE void rows_of_taps(
 VNNI void tally_vnni_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc) {
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
   const int is_3x3 =
       kernel_height == 3 && kernel_width == 3 && dilation == 1 && (stride == 1 || stride == 2);
   const int32_t taps = kernel_height * kernel_width;
@@ -258,7 +258,7 @@ VNNI void tally_vnni_depthwise_s8_rows(
 #define ROWS_3X3(pixels, stride)                                                              \
   rows_3x3(                                                                                   \
       pixels, stride, &lanes, output_height, output_width, pad_left, input_width, rows, c,    \
-      weights, zero_point, acc)
+      weights, padding, acc)
 #define ROWS_3X3_STRIDES(pixels) stride == 1 ? ROWS_3X3(pixels, 1) : ROWS_3X3(pixels, 2)
     if (is_3x3)
       switch (pixels) {
@@ -272,7 +272,7 @@ VNNI void tally_vnni_depthwise_s8_rows(
         rows_of_taps(
             &lanes, t, smaller(taps - t, 4 * MOST_QUADS), output_height, output_width,
             kernel_height, kernel_width, stride, dilation, pad_left, input_width, rows, c, weights,
-            zero_point, acc);
+            padding, acc);
   }
 }
 

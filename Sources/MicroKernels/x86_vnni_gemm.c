@@ -14,19 +14,18 @@ TALLY_INLINE int32_t last_quad(const int8_t *a, int32_t count) {
   return u[0] | (count > 1 ? u[1] << 8 : 0) | (count > 2 ? u[2] << 16 : 0);
 }
 
-// Rows × (16·vectors) of C. A quad of A is broadcast and its top bits flipped in one instruction
-// (vpxord with an embedded broadcast), so A needs no copy and no row sums.
-VNNI_INLINE void tile(
-    const int rows, const int vectors, int32_t K, const int8_t *A, ptrdiff_t lda,
-    const int32_t *corrections, const uint8_t *panel, int32_t *C, ptrdiff_t ldc, int32_t columns,
-    int accumulate) {
-  __m512i flip = _mm512_set1_epi8(-128);
-  __asm__("" : "+v"(flip));  // a known constant would be applied before the broadcast: slower
-  __m512i c[12][4];
-  UNROLLED for (int j = 0; j < vectors; j++) {
-    const __m512i correction = _mm512_loadu_si512(corrections + 16 * j);
-    UNROLLED for (int i = 0; i < rows; i++) c[i][j] = correction;
-  }
+// Several runs of depths, each with a packed matrix of its own.
+struct runs {
+  int32_t count;
+  ptrdiff_t step;  // of A from one run to the next
+  size_t size;     // bytes of a packed matrix
+};
+
+// Adds a run of K depths to rows × (16·vectors) sums. A quad of A is broadcast and its top bits flipped in
+// one instruction (vpxord with an embedded broadcast), so A needs no copy and no row sums.
+VNNI_INLINE void add_run(
+    const int rows, const int vectors, __m512i flip, int32_t K, const int8_t *A, ptrdiff_t lda,
+    const uint8_t *panel, __m512i c[12][4]) {
   int32_t k = 0;
   for (; k + 4 <= K; k += 4, panel += 64 * vectors) {
     __m512i b[4];
@@ -45,6 +44,28 @@ VNNI_INLINE void tile(
       UNROLLED for (int j = 0; j < vectors; j++)
         c[i][j] = _mm512_dpbusd_epi32(c[i][j], a, _mm512_loadu_si512(panel + 64 * j));
     }
+}
+
+VNNI_INLINE void tile(
+    const int rows, const int vectors, const struct runs *runs, int32_t K, const int8_t *A,
+    ptrdiff_t lda, const int32_t *corrections, const uint8_t *panel, int32_t *C, ptrdiff_t ldc,
+    int32_t columns, int accumulate) {
+  __m512i flip = _mm512_set1_epi8(-128);
+  __asm__("" : "+v"(flip));  // a known constant would be applied before the broadcast: slower
+  __m512i c[12][4];
+  UNROLLED for (int j = 0; j < vectors; j++) {
+    const uint8_t *correction = (const uint8_t *)(corrections + 16 * j);
+    __m512i sum = _mm512_loadu_si512(correction);
+    for (int32_t run = 1; run < runs->count; run++)
+      sum = _mm512_add_epi32(sum, _mm512_loadu_si512(correction + (size_t)run * runs->size));
+    UNROLLED for (int i = 0; i < rows; i++) c[i][j] = sum;
+  }
+  add_run(rows, vectors, flip, K, A, lda, panel, c);
+  for (int32_t run = 1; run < runs->count; run++) {
+    A += runs->step;
+    panel += runs->size;
+    add_run(rows, vectors, flip, K, A, lda, panel, c);
+  }
   UNROLLED for (int i = 0; i < rows; i++)
     UNROLLED for (int j = 0; j < vectors; j++) {
       int32_t *out = C + i * ldc + 16 * j;
@@ -61,15 +82,15 @@ VNNI_INLINE void tile(
 
 #define TILE(rows, vectors)                                                                     \
   case rows:                                                                                    \
-    tile(rows, vectors, K, A + m * lda, lda, corrections, panel, C + m * ldc, ldc, columns,     \
+    tile(rows, vectors, runs, K, A + m * lda, lda, corrections, panel, C + m * ldc, ldc, columns,     \
          accumulate);                                                                           \
     break
 
 // One function per panel width, with up to 24 accumulators.
 #define PANEL(name, most_rows, ...)                                                             \
   VNNI static void name(                                                                        \
-      int32_t M, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,         \
-      const uint8_t *panel, int32_t *C, ptrdiff_t ldc, int32_t columns, int accumulate) {       \
+      int32_t M, const struct runs *runs, int32_t K, const int8_t *A, ptrdiff_t lda,            \
+      const int32_t *corrections, const uint8_t *panel, int32_t *C, ptrdiff_t ldc, int32_t columns, int accumulate) {       \
     for (int32_t m = 0, blocks = (M + most_rows - 1) / most_rows; blocks > 0; blocks--) {       \
       const int32_t rows = (M - m + blocks - 1) / blocks;                                       \
       switch (rows) { __VA_ARGS__ }                                                             \
@@ -85,19 +106,33 @@ PANEL(panel32, 12, TILE(12, 2); TILE(11, 2); TILE(10, 2); TILE(9, 2); TILE(8, 2)
 PANEL(panel16, 12, TILE(12, 1); TILE(11, 1); TILE(10, 1); TILE(9, 1); TILE(8, 1); TILE(7, 1);
       TILE(6, 1); TILE(5, 1); TILE(4, 1); TILE(3, 1); TILE(2, 1); TILE(1, 1);)
 
-void tally_vnni_gemm_s8_packed(
-    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
-    int32_t *C, ptrdiff_t ldc, int accumulate) {
+static void all_panels(
+    int32_t M, int32_t N, const struct runs *runs, int32_t K, const int8_t *A, ptrdiff_t lda,
+    const void *packed, int32_t *C, ptrdiff_t ldc, int accumulate) {
   for (int32_t n = 0; n < N; n += 64) {
     const int32_t columns = smaller(N - n, 64);
     const int32_t *corrections = (const int32_t *)packed + n;
     const uint8_t *panel = packed_panel(packed, N, K, n);
     void (*const run)(
-        int32_t, int32_t, const int8_t *, ptrdiff_t, const int32_t *, const uint8_t *, int32_t *,
-        ptrdiff_t, int32_t, int) =
+        int32_t, const struct runs *, int32_t, const int8_t *, ptrdiff_t, const int32_t *,
+        const uint8_t *, int32_t *, ptrdiff_t, int32_t, int) =
         columns > 48 ? panel64 : columns > 32 ? panel48 : columns > 16 ? panel32 : panel16;
-    run(M, K, A, lda, corrections, panel, C + n, ldc, columns, accumulate);
+    run(M, runs, K, A, lda, corrections, panel, C + n, ldc, columns, accumulate);
   }
+}
+
+void tally_vnni_gemm_s8_packed(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
+    int32_t *C, ptrdiff_t ldc, int accumulate) {
+  const struct runs one = {1, 0, 0};
+  all_panels(M, N, &one, K, A, lda, packed, C, ldc, accumulate);
+}
+
+void tally_vnni_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc) {
+  const struct runs all = {runs, step, tally_packed_s8_bytes(N, K)};
+  all_panels(M, N, &all, K, A, lda, packed, C, ldc, 0);
 }
 
 // ---- Dot form: B becomes u8 as it is loaded, the correction is 128 · (the row sum of A).

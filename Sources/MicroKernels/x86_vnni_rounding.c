@@ -164,6 +164,83 @@ VNNI void tally_vnni_requantize_channels_s8(
         1, 0, rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
 }
 
+// ---- Sizes of requantized values
+//
+// A comparison of 64 sizes with a bin costs two instructions, and few bins are in use.
+VNNI_INLINE void count_bins(int32_t n, const uint8_t *sizes, int64_t *counts) {
+  __m512i v[4];
+  __mmask64 present[4];
+  UNROLLED for (int j = 0; j < 4; j++) {
+    const int32_t left = n - 64 * j;
+    present[j] = left > 0 ? first64(left) : 0;
+    v[j] = _mm512_maskz_loadu_epi8(present[j], sizes + 64 * j);
+  }
+  for (int bin = 0; n > 0; bin++) {
+    const __m512i wanted = _mm512_set1_epi8((char)bin);
+    int32_t found = 0;
+    UNROLLED for (int j = 0; j < 4; j++)
+      found += __builtin_popcountll(_mm512_mask_cmpeq_epi8_mask(present[j], v[j], wanted));
+    counts[bin] += found;
+    n -= found;
+  }
+}
+
+VNNI_INLINE __m128i sizes16(__m512i v, int rectified) {
+  v = rectified ? _mm512_max_epi32(v, _mm512_setzero_si512()) : _mm512_abs_epi32(v);
+  return _mm512_cvtepi32_epi8(
+      _mm512_sub_epi32(_mm512_set1_epi32(32), _mm512_lzcnt_epi32(v)));
+}
+
+enum { sizes_at_once = 256 };
+
+VNNI_INLINE void count_sizes(
+    const int per_channel, const int wide, int32_t rows, int32_t channels, const int32_t *acc,
+    const int32_t *bias, const int32_t *mantissas, const int32_t *shifts, int rectified,
+    int64_t *counts) {
+  struct multipliers m = prepared(_mm512_set1_epi32(mantissas[0]), _mm512_set1_epi32(shifts[0]));
+  struct channel_walk walk = walk_start(channels);
+  const int changes = 16 % channels != 0;
+  __m512i biases = at_channels(&walk, bias);
+  if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+  uint8_t sizes[sizes_at_once];
+  const ptrdiff_t total = (ptrdiff_t)rows * channels;
+  for (ptrdiff_t first = 0; first < total; first += sizes_at_once) {
+    const int32_t n = total - first < sizes_at_once ? (int32_t)(total - first) : sizes_at_once;
+    for (int32_t i = 0; i < n; i += 16) {
+      const __m512i v = _mm512_maskz_loadu_epi32(first16(n - i), acc + first + i);
+      _mm_storeu_si128(
+          (__m128i *)(sizes + i),
+          sizes16(requantize16(wide, _mm512_add_epi32(v, biases), &m), rectified));
+      if (!changes) continue;
+      walk_on(&walk);
+      biases = at_channels(&walk, bias);
+      if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+    }
+    count_bins(n, sizes, counts);
+  }
+}
+
+VNNI void tally_vnni_count_sizes_s32(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t step, int rectified,
+    int64_t counts[33]) {
+  int32_t least = 62, most = 1;
+  if ((ptrdiff_t)rows * channels == 0) return;
+  for (int32_t c = 0; c <= (channels - 1) * step; c++) {
+    if (shifts[c] < least) least = shifts[c];
+    if (shifts[c] > most) most = shifts[c];
+  }
+  if (least < 1 || most > 62)
+    tally_plain_count_sizes_s32(
+        rows, channels, acc, bias, mantissas, shifts, step, rectified, counts);
+  else if (step)
+    count_sizes(1, 1, rows, channels, acc, bias, mantissas, shifts, rectified, counts);
+  else if (least < 31)
+    count_sizes(0, 1, rows, channels, acc, bias, mantissas, shifts, rectified, counts);
+  else
+    count_sizes(0, 0, rows, channels, acc, bias, mantissas, shifts, rectified, counts);
+}
+
 // ---- Stochastic rounding
 //
 // Both cases of SR and requantSR are one: shift by `before`, add r & bits, shift by `after`.
@@ -235,12 +312,20 @@ VNNI int32_t tally_vnni_contribute_q16(
   // d ^ −1 − −1 = −d: one subtraction serves both directions.
   const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
   const struct philox_stream stream = philox_stream(key, counter);
+  // Quotients of shifts from 31 on fit 32 bits, so they are joined before they are clamped.
+  const int fits = shift >= 31;
+  const __m512i low32 = _mm512_set1_epi32(-clip), high32 = _mm512_set1_epi32(clip);
   const int32_t run = lane_run(first_element);
   uint16_t lanes[LANE_BUFFER] = {0};
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
-    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     const int32_t end = smaller(run, count - i);
+    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
+    __m512i any = _mm512_setzero_si512();
+    for (int32_t j = 0; j < end; j += 16)
+      any = _mm512_or_si512(any, _mm512_maskz_loadu_epi32(first16(end - j), gradient + i + j));
+    if (_mm512_test_epi32_mask(any, any) == 0) continue;
+    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     for (int32_t j = 0; j < end; j += 16) {
       const __mmask16 present = first16(end - j);
       const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + i + j);
@@ -251,8 +336,15 @@ VNNI int32_t tally_vnni_contribute_q16(
       __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
       even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
       odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
-      clipped += outside64(even, low, high) + outside64(odd, low, high);
-      __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      __m512i d;
+      if (fits) {
+        const __m512i joined = join(even, odd);
+        d = _mm512_max_epi32(_mm512_min_epi32(joined, high32), low32);
+        clipped += __builtin_popcount(_mm512_cmpneq_epi32_mask(d, joined));
+      } else {
+        clipped += outside64(even, low, high) + outside64(odd, low, high);
+        d = join(clamp64(even, low, high), clamp64(odd, low, high));
+      }
       d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
       const __m512i a = _mm512_maskz_loadu_epi32(present, target + i + j);
       store_words(target + i + j, present, _mm512_sub_epi32(a, d));

@@ -134,6 +134,7 @@ struct Backward {
   ) {
     let count = network.shape(ofTensor: tensor).count
     let isMerge = table.hasGradient(tensor)
+    var largest: UInt32 = 0
     func forEachTile(
       computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
     ) {
@@ -146,17 +147,16 @@ struct Backward {
           let part = accumulators.slice(start, length)
           if computing {
             produce(sample, first, part)
-            if let mask { apply(mask: mask, to: part, first: first) }
+            let size =
+              mask.map { apply(mask: $0, to: part, first: first) } ?? largestMagnitude(part)
+            largest = max(largest, size)
           }
           body(part, sample, first)
           first += length
         }
       }
     }
-    var largest: UInt32 = 0
-    if scale != .zero {
-      forEachTile(computing: true) { part, _, _ in largest = max(largest, largestMagnitude(part)) }
-    }
+    if scale != .zero { forEachTile(computing: true) { _, _, _ in } }
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     if largest == 0 {
       if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
@@ -330,12 +330,18 @@ struct Backward {
   private func turnedWeights(
     _ weights: View<Int8>, _ shape: Convolution, _ workspace: Int, _ tiling: Tiling
   ) -> MatrixOperand {
+    // One weight per tap and channel: stored weights are turned ones.
+    if shape.isDepthwise {
+      return MatrixOperand(weights, stride: shape.depth, columns: 1, depth: shape.depth)
+    }
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
     shape.turnWeights(weights, into: turned)
     return session.operand(
       turned, columns: shape.input.channels, depth: shape.backwardDepth,
-      packingAt: workspace + tiling.packedTurned, byteCount: tiling.packedTurnedByteCount)
+      window: tiling.readsGradientRuns ? shape.gradientWindow : nil,
+      channels: shape.output.channels, packingAt: workspace + tiling.packedTurned,
+      byteCount: tiling.packedTurnedByteCount)
   }
 
   /// g becomes ĝ of SPEC 6.1: every channel at the largest weight Scale. Nobody reads g after that.
@@ -416,6 +422,21 @@ struct Backward {
     let subtracting = session.weightVelocities(index) == nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
+    if case .fullyConnected = node.operation, keeps == .inPlace, !request.isCompact,
+      !node.scalesPerChannel
+    {
+      let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
+      let unit = (rate * inputScale * scale / session.weightScale(index, node, 0))
+        .multiplied(byPowerOfTwo: 16)
+      clipped = contributeProducts(
+        gradient(index + 1).slice(0, samples * node.output.channels),
+        inputs.slice(0, samples * trained.depth), samples: samples,
+        zeroPoint: network.quantization(ofTensor: node.firstInput).zeroPoint,
+        limits.applied(to: unit).multiplier, lanes, limit: recipe.clip << 16,
+        subtracting: subtracting, into: target)
+      table.add(clipped, to: .clipped)
+      return
+    }
     forEachBlock(index, node, shape, db, tiling, isComputed: isOneBlock && needsNorm) {
       block, firstRow in
       var row = 0
@@ -534,7 +555,7 @@ struct Backward {
         let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
         var row = 0
         while row < shape.output.height {
-          let rows = row..<min(row + tiling.outputRows, shape.output.height)
+          let rows = row..<min(row + tiling.gradientRows, shape.output.height)
           trained.weightGradient(
             x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
           row = rows.upperBound

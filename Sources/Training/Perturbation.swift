@@ -185,8 +185,7 @@ struct Perturbation {
     let tiling = Tiling(index, node, session.request)
     let workspace = session.table.offset(index + 1, .forwardWorkspace)
     let patches = session.arena.view(
-      max(workspace, 0) + tiling.forwardPatches, shape.forwardWorkspace(rows: tiling.outputRows),
-      of: Int8.self)
+      max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
     let padding = Int8(
       truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let elements = node.output.count

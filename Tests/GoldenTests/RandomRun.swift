@@ -66,7 +66,42 @@ struct RandomRun {
     }
     recipe.rangePeriod = UInt32(random.between(2, 7))
     recipe.rootPeriod = UInt32(random.between(1, 6))
+    addScheme(&random, network, to: &recipe)
     return recipe
+  }
+
+  /// Scales, selected channels and sparse gradients (SPEC 8.11, 8.12), each in some of the runs.
+  private static func addScheme(
+    _ random: inout SeededGenerator, _ network: RandomNetwork, to recipe: inout RecipeFields
+  ) {
+    let (hasScales, hasSelections) = (random.once(in: 3), random.once(in: 3))
+    recipe.rates.scales = random.scale(-7, 3)
+    for node in network.weightedNodes {
+      let layer = network.builder.nodes[node]
+      if hasScales && !layer.hasAccumulators && random.once(in: 2) {
+        recipe.updates[node].insert(.scales)
+      }
+      guard hasSelections, recipe.updates[node].contains(.weights),
+        let channels = layer.operation.weighted?.selectableChannelCount, random.below(3) > 0
+      else { continue }
+      let count = random.between(1, channels)
+      switch random.below(4) {
+      case 0: recipe.selections[node] = ChannelFields(.first, count: count)
+      case 1: recipe.selections[node] = ChannelFields(.random, count: count)
+      case 2: recipe.selections[node] = ChannelFields(.magnitude, count: count)
+      default:
+        var list = (0..<channels).filter { _ in random.once(in: 2) }
+        if list.isEmpty { list = [random.below(channels)] }
+        recipe.selections[node] = ChannelFields(channels: list.map { UInt16($0) })
+      }
+    }
+    if random.once(in: 3) {
+      let ends = [random.below(1 << 15 + 1), random.below(1 << 15 + 1)].sorted()
+      recipe.sparseGradients = SparseGradients(
+        minimum: Int32(ends[0]), maximum: Int32(ends[1]),
+        damping: Int32(random.of([1 << 15, random.below(1 << 15)])),
+        headMinimum: Int32(random.between(2, 5)), decayShift: Int32(random.of([0, 1, 5, 30])))
+    }
   }
 
   /// The whole run in Swift.

@@ -146,7 +146,9 @@ struct GoldenRun {
 
   /// Weighted nodes whose biases alone are updated.
   var nodesWithoutWeightUpdates: [Int] {
-    let flags = recipe.suffix(8 * model.network.nodeCount)
+    // Entries of 8 bytes follow the fixed part and the factors of a step schedule.
+    let factorCount = (0..<4).reduce(0) { $0 | Int(recipe[108 + $1]) << (8 * $1) }
+    let flags = recipe.dropFirst(Recipe.fixedByteCount + 4 * factorCount)
     return (0..<model.network.nodeCount).filter { flags[flags.startIndex + 8 * $0] & 1 == 0 }
   }
 

@@ -146,7 +146,35 @@ import Testing
     #expect(try noise(true) > noise(false) + 600)
   }
 
-  @Test("layers with a bounded or table activation between them are left alone")
+  @Test("through relu6, only channels move that the samples never cut off")
+  func equalizedThroughClamp() throws {
+    let bound: Float = 0.5
+    var maker = NetworkMaker(4, 4, 2, seed: 27)
+    maker.convolution("a", 6, window(1))
+    let (weights, bias) = maker.network.nodes[0].operation.floatWeights
+    // Channels 0 to 2 stay far below the bound, the others pass it.
+    let factors: [Float] = [0.01, 0.05, 0.1, 4, 6, 8]
+    maker.network.nodes[0].operation = maker.network.nodes[0].operation.replacing(
+      weights.enumerated().map { $1 * factors[$0 / 2] },
+      bias.enumerated().map { $0 < 3 ? 0.01 : 1 + 0 * $1 })
+    maker.activation(.clip(low: 0, high: bound))
+    maker.dense("head", 3)
+    let data = maker.data(16)
+    let plan = try ConversionPlan(maker.network)
+    let samples = RealSamples(data.samples, bytesToUnit, for: maker.network)
+    let other = equalized(plan, samples)
+    func row(_ network: FloatNetwork, _ channel: Int) -> [Float] {
+      Array(network.nodes[0].operation.floatWeights.weights[2 * channel..<2 * channel + 2])
+    }
+    for channel in 0..<3 { #expect(row(other, channel) != row(maker.network, channel)) }
+    for channel in 3..<6 { #expect(row(other, channel) == row(maker.network, channel)) }
+    let real = bytesToUnit.real(data.samples)
+    let before = FloatExecutor(maker.network).run(real, count: 16)
+    let after = FloatExecutor(other).run(real, count: 16)
+    for (a, b) in zip(before, after) { #expect(abs(a - b) <= 1e-5 * (abs(a) + 1)) }
+  }
+
+  @Test("layers with a table activation, or a clamp without samples, between them are left alone")
   func notEqualized() throws {
     for kind in [ActivationKind.clip(low: 0, high: 6), .sigmoid, .hardSwish] {
       var maker = NetworkMaker(4, 4, 2, seed: 23)
@@ -186,7 +214,7 @@ import Testing
   // MARK: - Quantised files
 
   /// conv 1×1 + relu → fully connected, with the integers of a file.
-  private func quantized() -> FloatNetwork {
+  private func quantized(roundsLogits: Bool = false) -> FloatNetwork {
     let input = ActivationQuantization(scale: 1 / 128, zeroPoint: -128, isUnsigned: true)
     let middle = ActivationQuantization(scale: 0.03125, zeroPoint: -128)
     let output = ActivationQuantization(scale: 0.25, zeroPoint: 3)
@@ -210,7 +238,7 @@ import Testing
             outputs: 2, weights: [0.5, 0.25, -0.125, 1], bias: [1, 2]),
           shape: shape,
           quantization: ImportedQuantization(
-            inputs: [middle], output: output, weightScales: [0.0078125],
+            inputs: [middle], output: roundsLogits ? output : nil, weightScales: [0.0078125],
             weights: [64, 32, -16, -128],
             bias: [4096, 8192])),
       ], output: 3)
@@ -245,6 +273,19 @@ import Testing
     // conv: 127·100 − 50·5 + 6400 = 18850 at 0.01/128 → /0.03125: 47.1; 100 − 64·5 − 1600 < 0.
     // head: 64·47 + 4096 = 7104, −16·47 + 8192 = 7440.
     #expect(converted.logits(values) == [[7104, 7440]])
+  }
+
+  @Test("logits that a quantised file rounds are rounded as it says")
+  func importedLogits() throws {
+    let network = quantized(roundsLogits: true)
+    let result = try FloatConversion.convert(network, calibration: .none, options: .unit())
+    let model = try LoadedModel(result.modelBytes)
+    let head = model.nodes[1]
+    #expect(!head.hasAccumulators)
+    #expect(head.quantization == Quantization(scale: .powerOfTwo(-2), zeroPoint: 3))
+    // The accumulators 7104 and 7440 of the test above stand at 2⁻¹²: 6.94 and 7.27 steps of 2⁻²,
+    // beside a zero point that logits do not have (SPEC 5.7).
+    #expect(try ConvertedModel(result.modelBytes).logits([-28, -123]) == [[7, 7]])
   }
 
   @Test("where a file's input Scale differs from the tensor's, a rescale stands between")

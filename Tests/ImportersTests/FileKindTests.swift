@@ -95,7 +95,8 @@ struct FileKindTests {
     #expect((error != nil) == foreign.contains(kind))
     if let error {
       #expect(error.code == 409 && error.exit == 4)
-      #expect(error.help?.contains("Tools/export") == true)
+      let verb = [.torch: "pytorch", .pickle: "pytorch", .tflite: "tflite"][kind] ?? "keras"
+      #expect(error.help?.hasPrefix("python3 Tools/export/tally_export.py \(verb) ") == true)
     }
   }
 

@@ -349,7 +349,9 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         {"kind": "fullyConnected", "outputs": 2}
       ]}
       """)
-    let network = try LoadedModel(description.initialModel(seed: 1, input: bytesToUnit)).network
+    let model = try LoadedModel(description.initialModel(seed: 1, input: bytesToUnit))
+    let network = model.network
+    defer { withExtendedLifetime(model) {} }
     func range(_ q: Quantization) -> ClosedRange<Double> {
       q.scale.double * Double(q.low - q.zeroPoint)...q.scale.double * Double(q.high - q.zeroPoint)
     }

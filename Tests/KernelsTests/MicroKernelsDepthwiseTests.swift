@@ -3,12 +3,12 @@ import Testing
 
 private struct Depthwise: CustomStringConvertible {
   var channels, kernelHeight, kernelWidth, stride, dilation, padLeft, padTop: Int
-  var inputWidth, inputHeight, outputWidth, outputHeight, zeroPoint: Int
+  var inputWidth, inputHeight, outputWidth, outputHeight, padding: Int
 
   var description: String {
     "C \(channels) K \(kernelHeight)×\(kernelWidth) stride \(stride) dilation \(dilation) "
       + "pad \(padTop),\(padLeft) in \(inputHeight)×\(inputWidth) "
-      + "out \(outputHeight)×\(outputWidth) Z \(zeroPoint)"
+      + "out \(outputHeight)×\(outputWidth) padding \(padding)"
   }
 
   /// The input row of kernel row i of output row r, or nil in the padding.
@@ -24,11 +24,12 @@ private struct Depthwise: CustomStringConvertible {
         for c in 0..<channels {
           var sum: Int32 = 0
           for i in 0..<kernelHeight {
-            guard let y = inputRow(r, i) else { continue }
             for j in 0..<kernelWidth {
               let x = o * stride + j * dilation - padLeft
-              guard x >= 0 && x < inputWidth else { continue }
-              let value = Int32(input[(y * inputWidth + x) * channels + c]) - Int32(zeroPoint)
+              var value = Int32(padding)
+              if let y = inputRow(r, i), x >= 0 && x < inputWidth {
+                value = Int32(input[(y * inputWidth + x) * channels + c])
+              }
               sum &+= Int32(weights[(i * kernelWidth + j) * channels + c]) * value
             }
           }
@@ -57,7 +58,7 @@ extension MicroKernels {
         dilation: common ? 1 : random.int(1...2), padLeft: random.int(0...kernelWidth),
         padTop: random.int(0...kernelHeight), inputWidth: random.int(1...7),
         inputHeight: random.int(1...4), outputWidth: random.int(1...9),
-        outputHeight: random.int(1...2), zeroPoint: random.int(-128...127))
+        outputHeight: random.int(1...2), padding: random.int(-128...127))
       let input = random.bytes(shape.inputHeight * shape.inputWidth * shape.channels)
       let weights = random.bytes(kernelHeight * kernelWidth * shape.channels)
       let expected = shape.sums(input, weights)
@@ -78,7 +79,7 @@ extension MicroKernels {
           Int32(shape.outputHeight), Int32(shape.outputWidth), Int32(shape.channels),
           Int32(kernelHeight), Int32(kernelWidth), Int32(shape.stride), Int32(shape.dilation),
           Int32(shape.padLeft), Int32(shape.inputWidth), pointers, fencedWeights.base,
-          Int32(shape.zeroPoint), acc.base)
+          Int32(shape.padding), acc.base)
         #expect(acc.array == expected, "\(shape) at level \(level)")
         #expect(acc.guardsHold, "\(shape) at level \(level) wrote outside")
 
@@ -87,7 +88,7 @@ extension MicroKernels {
         tally_depthwise_s8_row(
           Int32(shape.outputWidth), Int32(shape.channels), Int32(kernelHeight),
           Int32(kernelWidth), Int32(shape.stride), Int32(shape.dilation), Int32(shape.padLeft),
-          Int32(shape.inputWidth), pointers, fencedWeights.base, Int32(shape.zeroPoint), row.base)
+          Int32(shape.inputWidth), pointers, fencedWeights.base, Int32(shape.padding), row.base)
         #expect(row.array == Array(expected.prefix(row.count)), "\(shape), one row")
       }
     }
@@ -95,16 +96,16 @@ extension MicroKernels {
 
   @Test("depthwise at the ends of the ranges")
   func depthwiseExtremes() {
-    for (value, zeroPoint) in [(-128, 127), (127, -128)] {
+    for value in [-128, 127] {
       let input = [Int8](repeating: Int8(value), count: 8 * 64)
       let weights = [Int8](repeating: -128, count: 9 * 64)
-      let expected = Int32(9 * -128 * (value - zeroPoint))
+      let expected = Int32(9 * -128 * value)
       Self.atEachLevel { level in
         var acc = [Int32](repeating: 1, count: 6 * 64)
         input.withUnsafeBufferPointer { input in
           let rows = [UnsafePointer<Int8>?](repeating: input.baseAddress, count: 3)
           tally_depthwise_s8_row(
-            6, 64, 3, 3, 1, 1, 0, 8, rows, weights, Int32(zeroPoint), &acc)
+            6, 64, 3, 3, 1, 1, 0, 8, rows, weights, 0, &acc)
         }
         #expect(acc.allSatisfy { $0 == expected }, "level \(level)")
       }

@@ -7,6 +7,8 @@ public struct ModelEvaluation: Equatable, Sendable {
   public let sums: Trainer.Evaluation
   /// Samples by label and predicted class; nil where the samples have targets in place of labels.
   public let confusion: [[Int]]?
+  /// The predicted class of every sample; with targets, the index of the largest output.
+  public let answers: [Int32]
 
   /// Runs every sample through the model as it stands in its file.
   ///
@@ -16,14 +18,24 @@ public struct ModelEvaluation: Equatable, Sendable {
     let host = try ModelEvaluation.session(model, samples: samples.count)
     let classes = model.network.outputCount
     var counts = [Int](repeating: 0, count: classes * classes)
+    var answers = [Int32](repeating: 0, count: samples.count)
     sums = Trainer.evaluate(
       host.session, samples.labels == nil ? .meanSquaredError : .crossEntropy, samples
     ) { sample, predicted in
+      answers[sample] = Int32(predicted)
       if let labels = samples.labels { counts[Int(labels[sample]) * classes + predicted] += 1 }
     }
+    self.answers = answers
     confusion =
       samples.labels == nil
       ? nil : (0..<classes).map { Array(counts[$0 * classes..<($0 + 1) * classes]) }
+  }
+
+  /// With the nearest prototype in the place of the last layer.
+  public init(_ prototypes: PrototypeEvaluation) {
+    sums = prototypes.sums
+    confusion = prototypes.confusion
+    answers = prototypes.answers
   }
 
   /// Many samples at once where memory allows; the answers do not depend on it.

@@ -61,9 +61,22 @@ extension LayeredObject {
       return scheme
     case "scales+biases+last":
       return each { scales($0).union($0 == last ? all : .biases) }
+    case "lite+biases+last":
+      let lite = nodes.indices.map {
+        model.name(ofNode: $0).hasSuffix(ModelBuilder.liteSuffix)
+      }
+      if !lite.contains(true) {
+        throw InputError(
+          803, "no layer is a lite residual module", place: element.place,
+          help: "tally convert --lite-residual", exit: 2)
+      }
+      return each { lite[$0] || $0 == last ? all : .biases }
     case let text:
       throw element.unknownWord(
-        text, known: ["full", "last", "biases", "bias+last", "scales", "scales+biases+last"])
+        text,
+        known: [
+          "full", "last", "biases", "bias+last", "scales", "scales+biases+last", "lite+biases+last",
+        ])
     }
   }
 }

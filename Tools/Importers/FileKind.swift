@@ -47,15 +47,16 @@ public enum FileKind: String, Sendable, CaseIterable {
   ///
   /// - Throws: TLY0409 naming the exporter command.
   public func rejectIfForeign(file: String) throws(InputError) {
+    let pytorch = "pytorch MODULE:FACTORY --checkpoint \(file) --input 1,3,32,32"
     switch self {
-    case .torch: throw .needsExporter(file, "a PyTorch checkpoint")
-    case .pickle: throw .needsExporter(file, "a Python pickle (an old PyTorch checkpoint?)")
-    case .keras: throw .needsExporter(file, "a Keras model")
-    case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)")
-    case .tflite: throw .needsExporter(file, "a TensorFlow Lite model")
+    case .torch: throw .needsExporter(file, "a PyTorch checkpoint", pytorch)
+    case .pickle:
+      throw .needsExporter(file, "a Python pickle (an old PyTorch checkpoint?)", pytorch)
+    case .keras: throw .needsExporter(file, "a Keras model", "keras \(file)")
+    case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)", "keras \(file)")
+    case .tflite: throw .needsExporter(file, "a TensorFlow Lite model", "tflite \(file)")
     case .tally, .journal, .checkpoint, .trace, .onnx, .safetensors, .numpy, .npz, .zip, .gzip,
-      .idx,
-      .json, .text:
+      .idx, .json, .text:
       return
     }
   }
@@ -101,7 +102,9 @@ public enum FileKind: String, Sendable, CaseIterable {
     if names.contains("config.json"), names.contains(where: { $0.hasSuffix(".h5") }) {
       return .keras
     }
-    return !names.isEmpty && names.allSatisfy { $0.hasSuffix(".npy") } ? .npz : .zip
+    // What `tally export` says beside the arrays is a text.
+    let arrays = names.filter { $0 != ModelTensors.metadataName }
+    return !arrays.isEmpty && arrays.allSatisfy { $0.hasSuffix(".npy") } ? .npz : .zip
   }
 
   /// Two zero bytes, a type below 16, one to eight dimensions. A type that does not exist is for

@@ -13,6 +13,12 @@ public struct FloatNetwork: Sendable {
   public var inputLayout: DataLayout
   /// The input's dimensions as the file states them, without the batch: [3, 32, 32], [784].
   public var inputDimensions: [Int]
+  /// What a quantised file does to its input before it becomes integers; tensor 0 is the result.
+  public var inputAffine: InputAffine?
+  /// The input maps of the model that the file was exported from.
+  public var exactInputMaps: [ModelBuilder.InputMap]?
+  /// The classes as the file names them; empty if it does not.
+  public var classNames: [String] = []
   public var nodes: [FloatNode]
   /// The tensor that is the network's result.
   public var output: Int
@@ -49,6 +55,27 @@ public struct FloatNetwork: Sendable {
   /// Weights and biases together.
   public var parameterCount: Int {
     nodes.reduce(0) { $0 + $1.operation.parameterCount }
+  }
+}
+
+/// x · scale + offset: one pair for all, or one per channel.
+public struct InputAffine: Hashable, Sendable {
+  public var scale: [Double]
+  public var offset: [Double]
+
+  public init(scale: [Double], offset: [Double]) {
+    self.scale = scale
+    self.offset = offset
+  }
+
+  func scale(_ channel: Int) -> Double { scale[scale.count == 1 ? 0 : channel] }
+  func offset(_ channel: Int) -> Double { offset[offset.count == 1 ? 0 : channel] }
+
+  /// The function on [count, height, width, channels].
+  func apply(_ values: [Float], channels: Int) -> [Float] {
+    values.indices.map {
+      Float(Double(values[$0]) * scale($0 % channels) + offset($0 % channels))
+    }
   }
 }
 
@@ -239,17 +266,22 @@ public struct SlicePad: Hashable, Sendable {
 }
 
 /// real = scale · (integer − zeroPoint), integer −128…127.
-public struct ActivationQuantization: Hashable, Sendable {
+public struct ActivationQuantization: Equatable, Sendable {
   public var scale: Float
   /// −128…127, also for tensors that the file stores as uint8 (shifted by 128).
   public var zeroPoint: Int
   /// The file's own integers were 0…255.
   public var isUnsigned: Bool
+  /// What `scale` is the nearest float to, if the file says.
+  public var exactScale: Scale?
 
-  public init(scale: Float, zeroPoint: Int, isUnsigned: Bool = false) {
+  public init(
+    scale: Float, zeroPoint: Int, isUnsigned: Bool = false, exactScale: Scale? = nil
+  ) {
     self.scale = scale
     self.zeroPoint = zeroPoint
     self.isUnsigned = isUnsigned
+    self.exactScale = exactScale
   }
 }
 
@@ -261,6 +293,8 @@ public struct ImportedQuantization: Sendable {
   public var output: ActivationQuantization?
   /// One, or one per output channel; empty for nodes without weights.
   public var weightScales: [Float]
+  /// What these are the nearest floats to, if the file says.
+  public var exactWeightScales: [Scale]?
   /// In the layout of the operation's float weights.
   public var weights: [Int8]
   /// In units of input scale · weight scale.
@@ -268,11 +302,12 @@ public struct ImportedQuantization: Sendable {
 
   public init(
     inputs: [ActivationQuantization?], output: ActivationQuantization?, weightScales: [Float] = [],
-    weights: [Int8] = [], bias: [Int32] = []
+    exactWeightScales: [Scale]? = nil, weights: [Int8] = [], bias: [Int32] = []
   ) {
     self.inputs = inputs
     self.output = output
     self.weightScales = weightScales
+    self.exactWeightScales = exactWeightScales
     self.weights = weights
     self.bias = bias
   }

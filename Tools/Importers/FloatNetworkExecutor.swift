@@ -33,8 +33,9 @@ public struct FloatExecutor: Sendable {
   ) -> [Float] {
     precondition(input.count == count * network.inputShape.count, "input has the wrong size")
     var tensors = [[Float]](repeating: [], count: network.nodes.count + 1)
-    tensors[0] = input
-    observe?(0, input)
+    tensors[0] =
+      network.inputAffine?.apply(input, channels: network.inputShape.channels) ?? input
+    observe?(0, tensors[0])
     for (index, node) in network.nodes.enumerated() {
       tensors[index + 1] = evaluate(index, tensors, count)
       observe?(index + 1, tensors[index + 1])

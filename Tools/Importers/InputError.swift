@@ -197,11 +197,15 @@ extension InputError {
   }
 
   /// A float checkpoint of another tool; the official Python libraries read those.
-  public static func needsExporter(_ file: String, _ what: String) -> InputError {
+  ///
+  /// - Parameter arguments: of the exporter, between its name and the output's.
+  public static func needsExporter(
+    _ file: String, _ what: String, _ arguments: String
+  ) -> InputError {
     InputError(
       409, "\(what) is not read directly", place: file,
       note: "such files are read by their own libraries only",
-      help: "python Tools/export \(file) -o model.onnx", exit: 4)
+      help: "python3 Tools/export/tally_export.py \(arguments) -o model.onnx", exit: 4)
   }
 
   static func numpy(_ file: String, _ what: String, at offset: Int? = nil, note: String? = nil)

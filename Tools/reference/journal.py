@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from network import ArithmeticVersionError, FormatError, require
 
-BEGIN, STEP, RANGE, ROOT, EPOCH, END, NOTE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x81
+BEGIN, STEP, RANGE, ROOT, EPOCH, END, KEPT, NOTE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x08, 0x81
 RECORD_NAMES = {BEGIN: "begin", STEP: "step", RANGE: "range", ROOT: "root", EPOCH: "epoch",
-                END: "end", NOTE: "note"}
+                END: "end", KEPT: "kept", NOTE: "note"}
 TENSOR, WEIGHTS = 1, 2
 CALIBRATION = 0xFFFFFFFF
 
@@ -54,6 +54,12 @@ def pack_epoch(epoch, samples, loss, correct, v_samples, v_loss, v_correct):
 
 def pack_end(steps, model):
     return END_LAYOUT.pack(steps, 0, model)
+
+
+def pack_kept(t, counts):
+    """0x08: three counts of each sparse node."""
+    words = [min(v, U32) for node in counts for v in node]
+    return struct.pack(f"<II{len(words)}I", t, len(counts), *words)
 
 
 # ---------------------------------------------------------------------------- 9.4 chain
@@ -105,7 +111,7 @@ class Record:
     @property
     def step(self):
         """The step number the record speaks of, or None."""
-        return struct.unpack_from("<I", self.payload)[0] if self.kind in (STEP, RANGE, ROOT) else None
+        return struct.unpack_from("<I", self.payload)[0] if self.kind in (STEP, KEPT, RANGE, ROOT) else None
 
 
 @dataclass
@@ -210,6 +216,9 @@ def check_payload(record):
             payload.decode("utf-8")
         except UnicodeDecodeError:
             raise FormatError(f"{at}: the text is not UTF-8") from None
+    elif kind == KEPT:
+        count = struct.unpack_from("<I", payload, 4)[0] if len(payload) >= 8 else -1
+        require(len(payload) == 8 + 12 * count, f"{at}: {len(payload)} bytes for {count} nodes")
     else:
         require(len(payload) == SIZES[kind], f"{at}: {len(payload)} bytes instead of {SIZES[kind]}")
     if kind == STEP:
@@ -226,7 +235,7 @@ def check_payload(record):
 
 
 class Order:
-    """begin; ranges of the calibration; for each step: step, its ranges, root if due, epoch; end."""
+    """begin; ranges of the calibration; for each step: step, kept, its ranges, root if due, epoch; end."""
 
     def __init__(self):
         self.last = None  # kind of the last chained record
@@ -242,15 +251,17 @@ class Order:
         if kind == STEP:
             require(record.step == self.steps, f"{at}: step {record.step} instead of {self.steps}")
             self.steps += 1
+        if kind == KEPT:
+            require(last == STEP and record.step == self.steps - 1, f"{at}: out of order")
         if kind == RANGE:
-            require(last in (BEGIN, STEP, RANGE), f"{at}: out of order")
+            require(last in (BEGIN, STEP, KEPT, RANGE), f"{at}: out of order")
             t = record.step
             require(t == (self.steps - 1 if self.steps else CALIBRATION), f"{at}: of another step")
         if kind == ROOT:
-            require(last in (STEP, RANGE) and self.steps > 0, f"{at}: out of order")
+            require(last in (STEP, KEPT, RANGE) and self.steps > 0, f"{at}: out of order")
             require(record.step == self.steps - 1, f"{at}: of another step")
         if kind == EPOCH:
-            require(last in (STEP, RANGE, ROOT) and self.steps > 0, f"{at}: out of order")
+            require(last in (STEP, KEPT, RANGE, ROOT) and self.steps > 0, f"{at}: out of order")
             epoch = EPOCH_LAYOUT.unpack(record.payload)[0]
             require(epoch == self.epochs, f"{at}: epoch {epoch} instead of {self.epochs}")
             self.epochs += 1

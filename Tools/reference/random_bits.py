@@ -11,6 +11,7 @@ PERTURBATION = 2
 ORDER = 3
 INITIAL = 5
 MERGE = 6
+CHANNELS = 8
 
 
 def philox(counter, key):

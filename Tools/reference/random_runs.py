@@ -14,6 +14,7 @@ import sys
 
 import network
 import random_bits
+import sparse
 import vectors
 import vectors_runs
 from builder import Builder, channel_scales, fraction
@@ -100,7 +101,7 @@ def convolutional_network(draw, converted):
     return b.initialised(draw.below(1 << 31))
 
 
-def random_recipe(draw, steps):
+def random_recipe(draw, net, steps):
     batch = draw.between(1, 12)
     recipe = {
         "epochs": 1000, "steps": steps, "batch": batch, "microBatch": draw.between(1, batch),
@@ -122,7 +123,33 @@ def random_recipe(draw, steps):
         recipe["loss"] = "meanSquaredError"
     if draw.below(4) == 0:
         recipe["update"] = draw.of(["last", "biases", "bias+last"])
+    elif draw.below(3) == 0:
+        recipe["update"] = random_layers(draw, net)
+    if draw.below(3) == 0:
+        recipe["learningRates"] = {"scales": draw.of(["0.1", "1", "9"])}
+    if draw.below(3) == 0:
+        recipe["sparseGradients"] = draw.of([
+            {}, {"minimum": "0", "maximum": "1", "zeta": "0.5", "decay": draw.below(9)},
+            {"minimum": "0.2", "maximum": "0.6", "headMinimum": 3}, {"kind": "topk", "ratio": "1/3"}])
     return recipe
+
+
+def random_layers(draw, net):
+    """Scales and shares of the channels, layer by layer; the last one's biases at least."""
+    layers = {}
+    for node in net.nodes:
+        if not node.is_weighted:
+            continue
+        parts = {"biases": bool(draw.below(2)) or node is net.head}
+        if not node.accumulators and draw.below(2):
+            parts["scales"] = True
+        if sparse.selectable_channels(node, net.tensor(node.inputs[0])) is None or draw.below(3) == 0:
+            parts["weights"] = bool(draw.below(2))
+        else:
+            parts["weights"] = draw.of(["1/2", "1/3", "1", "1/8"])
+            parts["rule"] = draw.of(["magnitude", "first", "random"])
+        layers[node.name] = parts
+    return {"layers": layers}
 
 
 def random_run(seed, number, steps):
@@ -133,7 +160,7 @@ def random_run(seed, number, steps):
     if net.channels_first:
         shape = (shape[2], shape[0], shape[1])
     data = vectors_runs.images(count, shape, net.output.count)
-    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, random_recipe(draw, steps))
+    return vectors_runs.Run(f"seed {seed}, number {number}", net, data, random_recipe(draw, net, steps))
 
 
 def main(arguments):

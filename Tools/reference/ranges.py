@@ -41,7 +41,7 @@ class RangeTracker:
     def __init__(self, net, parameters, period, planned):
         self.net, self.parameters, self.period, self.planned = net, parameters, period, planned
         self.tracked = tracked_tensors(net)
-        self.weights = [k for k, p in enumerate(parameters) if p is not None and p.updates_weights]
+        self.weights = [k for k, p in enumerate(parameters) if p is not None and p.updates_weights and p.selected is None]
         self.small_before = {t: False for t in self.tracked}  # tail(kappa - 1) * 1024 < total
         self.last_change = {}  # ("tensor", t) or ("weights", k) -> u
         self.calibrating = None

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import scalar
+import sparse
 from network import ArithmeticVersionError, FormatError, require
 from scalar import ZERO, Scale
 
 MAGIC = b"TLYR"
 MASTERS, INT8 = 1, 2
 CONSTANT, COSINE, STEP = 1, 2, 3
-UPDATE_WEIGHTS, UPDATE_BIASES = 1, 2
+UPDATE_WEIGHTS, UPDATE_BIASES, UPDATE_SCALES = 1, 2, 4
+BLOCK_SPARSE, BLOCK_LISTS = 1, 3
 MAXIMUM_MOMENTUM = 32440
 FIXED = struct.Struct("<4sHHQIIIBBBB14iIHBBIIIIIIII")
 assert FIXED.size == 128
@@ -45,7 +47,12 @@ class Recipe:
     root_every: int = 64
     factors: list = field(default_factory=list)
     largest_steps: int = 0
-    updates: list = field(default_factory=list)  # per node: bit 0 weights, bit 1 biases
+    updates: list = field(default_factory=list)  # per node: bit 0 weights, bit 1 biases, bit 2 Scales
+    selections: list = field(default_factory=list)  # per node: sparse.Selection or None
+    sparse: object = None  # sparse.SparseFields, or None for whole gradients
+
+    def selection(self, k):
+        return self.selections[k] if self.selections else None
 
     def planned_steps(self, samples):
         """8.2: T."""
@@ -71,14 +78,45 @@ def decimal(numerator, denominator=1):
 
 def write(r):
     """The canonical bytes of a recipe."""
+    blocks = blocks_of(r)
     scales = (r.rate_weights, r.rate_biases, r.rate_head, r.rate_scales,
               r.decay, r.trust_ratio, r.norm_clip)
     out = FIXED.pack(
         MAGIC, 1, 1, r.seed, r.epochs, r.batch, r.micro_batch, 1, r.mode, r.loss, r.track,
         *(v for s in scales for v in s), r.clip, r.momentum, r.schedule, 0, r.warm_up,
-        r.range_period, r.root_every, len(r.factors), len(r.updates), 0, r.largest_steps, 0)
+        r.range_period, r.root_every, len(r.factors), len(r.updates), len(blocks), r.largest_steps, 0)
     out += struct.pack(f"<{len(r.factors)}I", *r.factors)
-    return out + b"".join(bytes([flags]) + bytes(7) for flags in r.updates)
+    out += b"".join(sparse.entry(flags, r.selection(k)) for k, flags in enumerate(r.updates))
+    for kind, content in blocks:
+        out += struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 4)
+    return out
+
+
+def blocks_of(r):
+    """The extension blocks; kinds ascend."""
+    blocks = []
+    if r.sparse is not None:
+        blocks.append((BLOCK_SPARSE, r.sparse.write()))
+    lists = sparse.write_lists(r.selections)
+    if lists:
+        blocks.append((BLOCK_LISTS, lists))
+    return blocks
+
+
+def read_blocks(data, offset, count):
+    """Bytes by kind."""
+    blocks, last = {}, 0
+    for _ in range(count):
+        require(len(data) >= offset + 8, "a block of the recipe is cut off")
+        kind, size = struct.unpack_from("<II", data, offset)
+        require(kind in (BLOCK_SPARSE, BLOCK_LISTS) and kind > last, "unknown extension block")
+        end = offset + 8 + size + -size % 4
+        require(end <= len(data), "a block of the recipe is cut off")
+        blocks[kind] = data[offset + 8:offset + 8 + size]
+        require(not any(data[offset + 8 + size:end]), "padding of a block is not zero")
+        offset, last = end, kind
+    require(len(data) == offset, f"the recipe has {len(data)} bytes and needs {offset}")
+    return blocks
 
 
 def read(data):
@@ -119,28 +157,33 @@ def read(data):
     require((factor_count > 0) == (schedule == STEP), "factors and schedule disagree")
     require(factor_count <= 1_000_000, "more than 10^6 factors")
     require(1 <= node_count <= 4096, "node count outside 1...4096")
-    require(blocks == 0, "unknown extension block")
+    require(blocks <= 16, "too many extension blocks")
     size = FIXED.size + 4 * factor_count + 8 * node_count
-    require(len(data) == size, f"the recipe has {len(data)} bytes and needs {size}")
+    require(len(data) >= size, f"the recipe has {len(data)} bytes and needs {size}")
     factors = list(struct.unpack_from(f"<{factor_count}I", data, FIXED.size))
     require(all(f <= 2 << 30 for f in factors), "a factor above 2")
-    updates = []
+    updates, selections = [], []
     for i in range(node_count):
-        entry = data[FIXED.size + 4 * factor_count + 8 * i:][:8]
-        require(entry[0] < 4 and not any(entry[1:]), "unknown update flags")
-        updates.append(entry[0])
+        flags, selection = sparse.read_entry(data[FIXED.size + 4 * factor_count + 8 * i:][:8])
+        updates.append(flags)
+        selections.append(selection)
+    found = read_blocks(data, size, blocks)
+    sparse.read_lists(found.get(BLOCK_LISTS, b""), selections)
+    require(BLOCK_LISTS not in found or found[BLOCK_LISTS], "an empty block of channel lists")
+    fields = sparse.read_fields(found[BLOCK_SPARSE]) if BLOCK_SPARSE in found else None
     require(any(updates) or epochs == 0, "the recipe updates nothing")
     return Recipe(
         seed, epochs, batch, micro_batch, mode, loss, bool(ranges), *scales, clip, momentum,
-        schedule, warm_up, range_period, root_every, factors, largest_steps, updates)
+        schedule, warm_up, range_period, root_every, factors, largest_steps, updates, selections, fields)
 
 
 def check_against(r, net):
     """recipe.md: flags fit the model."""
     if len(r.updates) != len(net.nodes):
         raise FormatError("the recipe is for another number of nodes")
-    for flags, node in zip(r.updates, net.nodes):
-        require(flags == 0 or node.is_weighted, "update flags on a node without weights")
+    for k, (flags, node) in enumerate(zip(r.updates, net.nodes)):
+        x = net.tensor(node.inputs[0])
+        sparse.check_node(node, x, flags, r.selection(k))
 
 
 # ---------------------------------------------------------------------------- JSON
@@ -152,7 +195,7 @@ class RecipeTextError(Exception):
 KEYS = {
     "epochs", "steps", "batch", "microBatch", "seed", "learningRate", "learningRates", "schedule",
     "momentum", "weightDecay", "trustRatio", "normClip", "clip", "weights", "loss", "ranges",
-    "rangePeriod", "rootEvery", "update",
+    "rangePeriod", "rootEvery", "update", "sparseGradients",
 }
 
 
@@ -226,6 +269,7 @@ def resolve(text, net, has_labels):
     schedule = get("schedule", {"kind": "cosine"})
     trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
     batch = get("batch", 32)
+    flags, selections = update_scheme(get("update", "full"), net)
     return Recipe(
         seed=get("seed", 1), epochs=get("epochs", 1), batch=batch,
         micro_batch=get("microBatch", batch),
@@ -244,23 +288,62 @@ def resolve(text, net, has_labels):
         warm_up=schedule.get("warmup", 0), range_period=get("rangePeriod", 64),
         root_every=get("rootEvery", 64),
         factors=[fixed_point(f, 30) for f in schedule.get("factors", [])],
-        largest_steps=get("steps", 0), updates=update_flags(get("update", "full"), net))
+        largest_steps=get("steps", 0), updates=flags, selections=selections,
+        sparse=sparse_fields(written["sparseGradients"]) if "sparseGradients" in written else None)
 
 
-def update_flags(update, net):
-    """Per node: bit 0 weights, bit 1 biases."""
+def sparse_fields(written):
+    """The key `sparseGradients`."""
+    share = lambda key, default: fixed_point(written.get(key, default), 15)  # noqa: E731
+    head = written.get("headMinimum", 2)
+    if written.get("kind", "tinyprop") == "topk":
+        ratio = fixed_point(written["ratio"], 15)
+        return sparse.SparseFields(ratio, ratio, sparse.ONE, head, 0)
+    return sparse.SparseFields(
+        share("minimum", "0.15"), share("maximum", "1"), share("zeta", "1"), head, written.get("decay", 0))
+
+
+def update_scheme(update, net):
+    """Per node: flags (bit 0 weights, bit 1 biases, bit 2 Scales), and its selection or None."""
     weighted = [k for k, node in enumerate(net.nodes) if node.is_weighted]
-    flags = [0] * len(net.nodes)
+    flags, selections = [0] * len(net.nodes), [None] * len(net.nodes)
     if isinstance(update, dict):
-        for name, parts in update["layers"].items():
+        for k in weighted[-update["biases"]:] if "biases" in update else []:
+            flags[k] = UPDATE_BIASES
+        for name, parts in update.get("layers", {}).items():
             named = [k for k, node in enumerate(net.nodes) if node.name == name]
             if len(named) != 1 or named[0] not in weighted:
                 raise RecipeTextError(f"{name} does not name one weighted node")
+            k = named[0]
+            if isinstance(parts, dict):
+                selections[k] = written_selection(parts, net, k)
+                parts = [part for part in PARTS
+                         if parts.get(part) or part == "weights" and selections[k] is not None]
             for part in parts:
-                flags[named[0]] |= {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES}[part]
-        return flags
+                flags[k] |= PARTS[part]
+        return flags, selections
     for k in weighted:
         last = k == weighted[-1]
-        flags[k] = {"full": 3, "last": 3 * last, "biases": UPDATE_BIASES,
-                    "bias+last": UPDATE_BIASES | UPDATE_WEIGHTS * last}[update]
-    return flags
+        scales = 0 if net.nodes[k].accumulators else UPDATE_SCALES
+        bias_and_last = UPDATE_BIASES | UPDATE_WEIGHTS * last
+        flags[k] = {"full": 3, "last": 3 * last, "biases": UPDATE_BIASES, "bias+last": bias_and_last,
+                    "scales": scales, "scales+biases+last": scales | bias_and_last}[update]
+    return flags, selections
+
+
+PARTS = {"weights": UPDATE_WEIGHTS, "biases": UPDATE_BIASES, "scales": UPDATE_SCALES}
+
+
+def written_selection(parts, net, k):
+    """A layer's object: `weights` a share or a number with a `rule`, or `channels`; None for all."""
+    if "channels" in parts:
+        return sparse.Selection(sparse.LISTED, len(parts["channels"]), list(parts["channels"]))
+    weights = parts.get("weights", False)
+    if isinstance(weights, bool):
+        return None
+    if isinstance(weights, str):
+        node = net.nodes[k]
+        share = fraction(weights) * sparse.selectable_channels(node, net.tensor(node.inputs[0]))
+        weights = max(1, scalar.div_round(share.numerator, share.denominator))
+    rule = {"magnitude": sparse.MAGNITUDE, "first": sparse.FIRST, "random": sparse.RANDOM}
+    return sparse.Selection(rule[parts.get("rule", "magnitude")], weights)

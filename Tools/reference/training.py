@@ -13,12 +13,13 @@ import loss as losses
 import operations
 import random_bits
 import scalar
+import sparse
 from data import batch_digest, data_digest
 from network import WEIGHTED, fan_in, model_digest, write
 from operations import Draws, Forward, Gradient, forward
 from ranges import RangeTracker
 from recipe import (
-    COSINE, INT8, MASTERS, STEP, UPDATE_BIASES, UPDATE_WEIGHTS, check_against,
+    COSINE, INT8, MASTERS, STEP, UPDATE_BIASES, UPDATE_SCALES, UPDATE_WEIGHTS, check_against,
 )
 from recipe import write as write_recipe
 from scalar import ZERO, Scale, clamp, div, from_integer, mul, multiplier, requant, shifted, trunc0
@@ -43,22 +44,41 @@ class Parameters:
     masters: list = None
     velocity: list = None
     bias_velocity: list = None
+    scale_velocity: list = None  # 8.11
+    selected: list = None  # 8.11: the weights that the compact tensor stands for; None for all
 
 
-def initial_parameters(node, flags, recipe):
-    """8.1: A = w * 2^16, v = 0."""
+def initial_parameters(node, flags, recipe, selected=None):
+    """8.1: A = w * 2^16, v = 0; with a selection for the selected weights alone."""
     weights, biases = bool(flags & UPDATE_WEIGHTS), bool(flags & UPDATE_BIASES)
-    p = Parameters(weights, biases)
+    p = Parameters(weights, biases, selected=selected)
+    trained = trained_weights(node, p)
     if weights and recipe.mode == MASTERS:
-        p.masters = [w << 16 for w in node.weights]
+        p.masters = [w << 16 for w in trained]
     if weights and (recipe.mode == INT8 or recipe.momentum > 0):
-        p.velocity = [0] * len(node.weights)
+        p.velocity = [0] * len(trained)
+    if flags & UPDATE_SCALES:
+        p.scale_velocity = [0] * len(node.weight_scales)
     if biases:
         p.bias_velocity = [0] * len(node.biases)
     return p
 
 
-def state_root(net, parameters):
+def trained_weights(node, p):
+    """8.11: the weights that change, as the compact tensor has them."""
+    return node.weights if p.selected is None else [node.weights[i] for i in p.selected]
+
+
+def set_trained_weights(node, p, values):
+    if p.selected is None:
+        node.weights = values
+    else:
+        node.weights = list(node.weights)
+        for i, w in zip(p.selected, values):
+            node.weights[i] = w
+
+
+def state_root(net, parameters, sparse_nodes=()):
     """9.5."""
     h = hashlib.sha256(b"tally/state/v1")
     for node, p in zip(net.nodes, parameters):
@@ -72,11 +92,15 @@ def state_root(net, parameters):
         if p.updates_biases:
             h.update(struct.pack(f"<{len(node.biases)}i", *node.biases))
             h.update(struct.pack(f"<{len(p.bias_velocity)}i", *p.bias_velocity))
+        if p.scale_velocity is not None:
+            h.update(struct.pack(f"<{len(p.scale_velocity)}i", *p.scale_velocity))
     for node in net.nodes:
         for s in node.weight_scales:
             h.update(struct.pack("<ii", *s))
     for t in range(len(net.nodes) + 1):
         h.update(struct.pack("<ii", *net.tensor(t).scale))
+    for node in sparse_nodes:
+        h.update(struct.pack("<ii", *node.largest))
     return h.digest()
 
 
@@ -160,18 +184,31 @@ class Training:
         self.leaves = data.leaves()
         self.initial_digest = model_digest(write(net))
         self.parameters = [
-            initial_parameters(node, flags, recipe) if flags else None
-            for node, flags in zip(net.nodes, recipe.updates)]
+            initial_parameters(node, flags, recipe, self.selected(k)) if flags else None
+            for k, (node, flags) in enumerate(zip(net.nodes, recipe.updates))]
         self.updated = [k for k, p in enumerate(self.parameters) if p is not None]
         self.gradients = gradient_tensors(net, self.updated)
         weighted = [k for k, node in enumerate(net.nodes) if node.kind in WEIGHTED]
         self.last_weighted = weighted[-1] if weighted else None
         self.check_bounds()
+        self.sparse = {}
+        if recipe.sparse is not None:
+            nodes = [k for k in weighted if k + 1 in self.gradients]
+            self.sparse = {k: sparse.SparseNode(self, k, len(nodes) - 1 - i)
+                           for i, k in enumerate(nodes)}
         self.tracker = None
         if recipe.track:
             if not net.initialised:
                 raise RecipeError("the recipe tracks ranges of a model without flag bit 0 (8.9)")
             self.tracker = RangeTracker(net, self.parameters, recipe.range_period, self.planned)
+
+    def selected(self, k):
+        """8.11: the weights that change where the recipe selects channels."""
+        selection, node = self.recipe.selection(k), self.net.nodes[k]
+        if selection is None:
+            return None
+        channels = sparse.choose(self.net, k, selection, self.recipe.seed)
+        return sparse.selected_weights(node, self.net.tensor(node.inputs[0]), channels)
 
     def check_bounds(self):
         """8.3, 8.7, and that loss and data fit."""
@@ -214,13 +251,16 @@ class Training:
             epoch, s = divmod(t, self.steps_per_epoch)
             record, counts = self.step(t, epoch, s)
             yield journal.STEP, record
+            if self.recipe.sparse is not None:
+                yield journal.KEPT, journal.pack_kept(t, [n.counts for n in self.sparse.values()])
             totals = [a + b for a, b in zip(totals, counts)]
             if self.tracker:
                 for change in self.tracker.decide(t):
                     yield journal.RANGE, change
             last = t + 1 == self.planned
             if (t + 1) % self.recipe.root_every == 0 or last:
-                yield journal.ROOT, struct.pack("<I", t) + state_root(self.net, self.parameters)
+                yield journal.ROOT, struct.pack("<I", t) + state_root(
+                    self.net, self.parameters, self.sparse.values())
             if s + 1 == self.steps_per_epoch or last:
                 yield journal.EPOCH, self.epoch_record(epoch, totals)
                 totals = [0, 0, 0]
@@ -255,6 +295,8 @@ class Training:
         updates = [Update(self, k, factor, len(micro_batches)) for k in self.updated]
         for u in updates:
             u.begin()
+        for node in self.sparse.values():
+            node.begin()
         loss_sum = correct = saturated = clipped = 0
         for m, chosen in enumerate(micro_batches):
             tensors = run_forward(net, [self.data.samples[i] for i in chosen], self.tracker)
@@ -268,10 +310,12 @@ class Training:
                 correct += is_correct(z, self.data, i)
             self.trace(f"step {t} micro-batch {m} logits", "i", [v for z in output for v in z])
             draws = Draws(recipe.seed, t, m)
-            for u, dw, db in self.backward(tensors, gradient, len(order), draws, updates):
-                clipped += u.contribute(dw, db, draws)
+            for u, dw, db, gains in self.backward(tensors, gradient, len(order), draws, updates):
+                clipped += u.contribute(dw, db, draws, gains)
         for u in updates:
             u.finish(t)
+        for node in self.sparse.values():
+            node.finish()
         record = journal.pack_step(
             t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])
@@ -280,7 +324,7 @@ class Training:
     # ------------------------------------------------------------------------ 8.4, 8.5 backward
 
     def backward(self, tensors, loss_gradient, step_samples, draws, updates):
-        """Yields (update, dw, db) of each updated node, from last to first."""
+        """Yields (update, dw, db, gamma) of each updated node, from last to first."""
         net, n = self.net, len(self.net.nodes)
         if n not in self.gradients:
             return
@@ -296,13 +340,23 @@ class Training:
             self.trace(f"step {draws.step} micro-batch {draws.micro_batch} gradient of tensor {k + 1} "
                        f"scale {g.scale.m} {g.scale.e}", "b", g.values)
             inputs = [tensors[i].values for i in node.inputs]
+            dense = g
+            if k in self.sparse and g.scale != ZERO:
+                g = self.sparse[k].thin(g, draws.step, step_samples)
             if k in by_node:
-                dw, db = operations.parameter_gradients(net, node, inputs, g)
+                # 8.5: db and gamma from all of the gradient, dw from what is left.
+                db = operations.parameter_gradients(net, node, inputs, dense)[1]
+                dw = operations.parameter_gradients(net, node, inputs, g)[0]
+                p = self.parameters[k]
+                if p.selected is not None:
+                    dw = operations.Accumulators([dw.values[i] for i in p.selected], dw.scale)
+                gains = (sparse.gain_gradient(node, tensors[k + 1].values, dense.values)
+                         if p.scale_velocity is not None else None)
                 self.trace(f"step {draws.step} micro-batch {draws.micro_batch} dw of node {k}",
                            "i", dw.values)
                 self.trace(f"step {draws.step} micro-batch {draws.micro_batch} db of node {k}",
                            "i", db.values)
-                yield by_node[k], dw, db
+                yield by_node[k], dw, db, gains
             if not any(i in self.gradients for i in node.inputs):
                 continue
             for slot, dx in enumerate(operations.backward(net, k, inputs, g, draws)):
@@ -367,8 +421,10 @@ class Update:
         head = k == training.last_weighted
         self.weight_rate = rate(recipe.rate_head if head else recipe.rate_weights, factor)
         self.bias_rate = rate(recipe.rate_head if head else recipe.rate_biases, factor)
+        self.scale_rate = rate(recipe.rate_scales, factor)
+        self.largest_micro_batches = training.largest_micro_batches
         self.largest_bias_clip = min(1 << 23, (1 << 30) // training.largest_micro_batches)
-        self.weight_norm = weight_norm(self.node) if self.p.updates_weights else ZERO
+        self.weight_norm = weight_norm(self.node, self.p) if self.p.updates_weights else ZERO
 
     # Scales and weights are those of the start of the step: finish() alone changes weights.
 
@@ -379,9 +435,13 @@ class Update:
             p.velocity = [trunc0(v * recipe.momentum, 1 << 15) for v in p.velocity]
         if p.bias_velocity is not None:
             p.bias_velocity = [trunc0(v * recipe.momentum, 1 << 15) for v in p.bias_velocity]
+        if p.scale_velocity is not None:
+            p.scale_velocity = [trunc0(v * recipe.momentum, 1 << 15) for v in p.scale_velocity]
         if p.updates_weights and recipe.decay != ZERO:
             mult = multiplier(mul(self.weight_rate, recipe.decay))
-            masters = p.masters if p.masters is not None else [w << 16 for w in self.node.weights]
+            masters = p.masters
+            if masters is None:
+                masters = [w << 16 for w in trained_weights(self.node, p)]
             self.enter([requant(a, mult) for a in masters])
 
     def enter(self, d):
@@ -392,7 +452,7 @@ class Update:
         else:
             p.velocity = [a + v for a, v in zip(p.velocity, d)]
 
-    def contribute(self, dw, db, draws):
+    def contribute(self, dw, db, draws, gains=None):
         """One micro-batch; how many D the clip changed."""
         clipped = 0
         if db.scale == ZERO:  # 8.5: the Scale of g
@@ -404,6 +464,10 @@ class Update:
         if self.p.updates_biases:
             d = self.bias_update(db, draws)
             self.p.bias_velocity = [a + v for a, v in zip(self.p.bias_velocity, d)]
+        if gains is not None:
+            d = sparse.gain_contribution(
+                gains, self.scale_rate, db.scale, self.y.scale, self.largest_micro_batches)
+            self.p.scale_velocity = [a + v for a, v in zip(self.p.scale_velocity, d)]
         return clipped
 
     def weight_update(self, dw, g_scale, draws):
@@ -423,10 +487,11 @@ class Update:
             if scalar.less(limit, step):
                 units = [mul(u, div(limit, step)) for u in units]
         mults = [multiplier(u) for u in units]
-        k = len(dw.values) // len(node.biases)
+        k = len(node.weights) // len(node.biases)
+        places = range(len(dw.values)) if self.p.selected is None else self.p.selected
         lanes = draws.lanes(random_bits.UPDATE, 4 * self.k, len(dw.values))
         bound, d, clipped = recipe.clip << 16, [], 0
-        for i, (v, lane) in enumerate(zip(dw.values, lanes)):
+        for i, v, lane in zip(places, dw.values, lanes):
             exact = scalar.requant_stochastic(v, mults[i // k if node.per_channel else 0], lane)
             d.append(clamp(exact, -bound, bound))
             clipped += d[-1] != exact
@@ -463,12 +528,13 @@ class Update:
                 if recipe.momentum > 0:
                     p.masters = [a - v for a, v in zip(p.masters, p.velocity)]
                 p.masters = [clamp(a, -A_LIMIT, A_LIMIT) for a in p.masters]
-                node.weights = [(a + (1 << 15)) >> 16 for a in p.masters]
+                set_trained_weights(node, p, [(a + (1 << 15)) >> 16 for a in p.masters])
             else:
                 lanes = Draws(recipe.seed, t, self.micro_batches).lanes(
                     random_bits.UPDATE, 4 * self.k, len(p.velocity))
-                node.weights = [clamp(w - scalar.stochastic(v, 16, lane), -127, 127)
-                                for w, v, lane in zip(node.weights, p.velocity, lanes)]
+                set_trained_weights(node, p, [
+                    clamp(w - scalar.stochastic(v, 16, lane), -127, 127)
+                    for w, v, lane in zip(trained_weights(node, p), p.velocity, lanes)])
                 if recipe.momentum == 0:
                     p.velocity = [0] * len(p.velocity)
         if p.updates_biases:
@@ -477,16 +543,23 @@ class Update:
                            for b, v in zip(node.biases, p.bias_velocity)]
             if recipe.momentum == 0:
                 p.bias_velocity = [0] * len(p.bias_velocity)
+        if p.scale_velocity is not None:
+            limit = sparse.GAIN_LIMIT
+            p.scale_velocity = [clamp(v, -limit, limit) for v in p.scale_velocity]
+            node.weight_scales = [sparse.gain_step(s, v)
+                                  for s, v in zip(node.weight_scales, p.scale_velocity)]
+            if recipe.momentum == 0:
+                p.scale_velocity = [0] * len(p.scale_velocity)
 
 
-def weight_norm(node):
+def weight_norm(node, p):
     """8.6: ||W|| = S_w * sqrt(N); per channel S_M * sqrt(sum of rho_o^2 N_o) * 2^-15."""
     if not node.per_channel:
-        return mul(node.weight_scales[0], norm(node.weights))
+        return mul(node.weight_scales[0], norm(trained_weights(node, p)))
     largest, rho = operations.channel_ratios(node)
     k = len(node.weights) // len(node.biases)
-    total = sum(r * r * sum(w * w for w in node.weights[o * k:(o + 1) * k])
-                for o, r in enumerate(rho))
+    places = range(len(node.weights)) if p.selected is None else p.selected
+    total = sum((rho[i // k] * node.weights[i]) ** 2 for i in places)
     return shifted(mul(largest, scalar.sqrt(from_integer(total))), -15)
 
 

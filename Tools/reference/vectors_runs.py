@@ -261,6 +261,56 @@ RUNS = {
         residual(), images(8, (6, 6, 1), 4), base(
             epochs=60, batch=8, microBatch=5, steps=60, rangePeriod=3, momentum="0.3", learningRate="0.3",
             weightDecay="0.3", rootEvery=7, schedule={"kind": "constant"}), trace=False),
+    "scales": lambda: Run(
+        "Scales alone, per layer, with momentum (8.11); frozen and tracked weights beside them.",
+        deep_mlp(), images(14, **IMAGES), base(
+            update="scales", batch=6, microBatch=4, momentum="0.6", learningRates={"scales": "0.4"})),
+    "scales-per-channel": lambda: Run(
+        "Scales of every channel, biases, and the last layer's weights; three micro-batches.",
+        converted_channels(), images(12, (2, 7, 6), 4), base(
+            update="scales+biases+last", batch=5, microBatch=2, ranges="frozen", learningRate="0.1",
+            learningRates={"scales": "3"})),
+    "last-biases": lambda: Run(
+        "Biases of the last two layers.", deep_mlp(), images(12, **IMAGES),
+        base(update={"biases": 2}, batch=6, learningRate="0.3")),
+    "channels-magnitude": lambda: Run(
+        "Shares of the channels of a convolution, a depthwise convolution and a dense layer, with per-channel Scales; "
+        "decay, norm clip and trust ratio see the selected weights alone.",
+        converted_channels(), images(12, (2, 7, 6), 4), base(
+            batch=6, microBatch=4, weightDecay="0.01", trustRatio="0.05", normClip="3", learningRate="0.3",
+            update={"layers": {
+                "in": {"weights": 1, "biases": True}, "depthwise": {"weights": "1/2", "scales": True},
+                "pointwise": ["weights", "biases"], "head": {"weights": "1/4", "biases": True}}})),
+    "channels-int8": lambda: Run(
+        "Selected channels by number, by lot and listed; int8 weights with momentum; tracked ranges.",
+        residual(), images(14, (6, 6, 1), 4), base(
+            batch=7, microBatch=7, weights="int8", momentum="0.5", learningRate="0.2", rangePeriod=3, update={"layers": {
+                "in": {"weights": "1"}, "branch": {"weights": 2, "rule": "first", "biases": True},
+                "branch2": {"channels": [1, 3], "scales": True},
+                "head": {"weights": "2/3", "rule": "random", "biases": True}}})),
+    "tiny-prop": lambda: Run(
+        "TinyProp with damping and decay (8.12); a batch that micro-batches do not divide.",
+        deep_mlp(), images(23, **IMAGES), base(
+            batch=10, microBatch=4, learningRate="0.1",
+            sparseGradients={"minimum": "0.1", "maximum": "0.8", "zeta": "0.7", "decay": 3, "headMinimum": 2}),
+        trace=False),
+    "tiny-prop-residual": lambda: Run(
+        "TinyProp through a residual addition and pooling, Scales and biases from the whole gradient; int8 weights.",
+        residual(), images(14, (6, 6, 1), 4), base(
+            batch=7, microBatch=3, learningRate="0.1", weights="int8", update={"layers": {
+                "branch": ["weights", "biases", "scales"], "branch2": ["scales"], "in": ["biases"], "head": ["weights"]}},
+            sparseGradients={"minimum": "0", "maximum": "1", "zeta": "1/2", "headMinimum": 3}), trace=False),
+    "top-k-channels": lambda: Run(
+        "A fixed top-k with per-channel Scales, groups and selected channels, momentum and decay.",
+        converted_channels(), images(12, (2, 7, 6), 4), base(
+            batch=5, microBatch=2, momentum="0.5", weightDecay="0.01", learningRate="0.05", update={"layers": {
+                "in": ["weights", "biases"], "depthwise": {"channels": [0, 2, 5], "biases": True},
+                "head": {"weights": "1/3", "biases": True}}},
+            sparseGradients={"kind": "topk", "ratio": "0.4"}), trace=False),
+    "top-k-merges": lambda: Run(
+        "A fixed top-k where gradients merge and a node does not reach the output.",
+        two_heads_of_one_tensor(), images(12, (1, 1, 8), 3), base(
+            batch=6, microBatch=6, trustRatio="0.1", sparseGradients={"kind": "topk", "ratio": "1/2"}), trace=False),
     "defaults": lambda: Run(
         "A recipe of one key: everything else by default.", mlp(), images(40, **IMAGES), {"epochs": 2}),
     "no-steps": lambda: Run(
@@ -316,6 +366,8 @@ LAYOUTS = {journal.STEP: journal.STEP_LAYOUT, journal.RANGE: journal.RANGE_LAYOU
 
 
 def describe(kind, payload):
+    if kind == journal.KEPT:
+        return " ".join(map(str, struct.unpack(f"<{len(payload) // 4}I", payload)))
     fields = LAYOUTS[kind].unpack_from(payload)
     return " ".join(f.hex() if isinstance(f, bytes) else str(f) for f in fields)
 

@@ -11,9 +11,8 @@ enum Command {
   static let version = "0.1.0"
 
   static let verbs: [Verb] = [
-    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .bisect, .report,
-    .explain,
-    .completions,
+    .demo, .inspect, .initialize, .convert, .eval, .plan, .train, .verify, .bisect, .export,
+    .report, .bench, .explain, .completions,
   ]
 
   /// - Parameter arguments: without the program's name.

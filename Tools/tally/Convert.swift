@@ -9,11 +9,14 @@ extension Verb {
     options: [
       .value("--network", nil, "FILE", "for weights without a graph: their network, as JSON"),
       .value("--output", "-o", "FILE", "the model"),
-      .value("--calibrate", nil, "DATA", "training samples for the ranges; or random, or none"),
+      .value(
+        "--calibrate", nil, "DATA",
+        "training samples for ranges; or random, none"),
       .value("--scales", nil, "KIND", "of weights: per-layer (default) or per-channel"),
       .value("--method", nil, "M", "ranges: min-max (default), mse, or a share such as 0.9999"),
       .flag("--equalize", nil, "balance channels between layers before rounding"),
       .flag("--correct-biases", nil, "take the mean rounding error out of the biases"),
+      .flag("--lite-residual", nil, "add small branches for training beside the convolutions"),
     ] + ArgumentList.preparationOptions + [
       .value("--shape", nil, "NAME=1,3,32,32", isRepeatable: true, "an input's open dimensions"),
       .value("--tensor", nil, "NAME", "the output, where the file has several"),
@@ -35,9 +38,31 @@ extension Verb {
     let result = try FloatConversion.convert(network, calibration: calibration, options: options)
     for warning in result.warnings { console.warn(warning) }
     let model = try Inputs.checked(result.modelBytes, path)
-    try output?.write(result.modelBytes)
-    ConversionTable(result).print(model, console)
+    let bytes =
+      arguments.has("--lite-residual")
+      ? try withLiteResiduals(model, path, console) : result.modelBytes
+    try output?.write(bytes)
+    ConversionTable(result).print(try Inputs.checked(bytes, path), console)
     return 0
+  }
+
+  /// The model with TinyTL's modules, which compute nothing until they are trained.
+  private static func withLiteResiduals(
+    _ model: LoadedModel, _ path: String, _ console: Console
+  ) throws(InputError) -> [UInt8] {
+    var builder = ModelBuilder(model)
+    let count = builder.addLiteResiduals()
+    guard count > 0 else {
+      throw InputError(
+        605, "no convolution can have a lite residual module", place: path,
+        note: "they need one group, a kernel above 1 × 1, and an input with even sides", exit: 4)
+    }
+    console.note("\(count) lite residual modules, for --set update=lite+biases+last")
+    do throws(ModelError) {
+      return try builder.bytes()
+    } catch {
+      throw InputError(error, file: path)
+    }
   }
 
   private static func conversionOptions(
@@ -106,6 +131,7 @@ extension Verb {
   ) throws(InputError) -> CalibrationSource {
     switch arguments["--calibrate"] {
     case nil:
+      if network.prescribesRanges { return .none }
       throw arguments.usage("--calibrate DATA is missing (or random, or none)")
     case "random": return .random
     case "none": return .none

@@ -5,7 +5,7 @@ import TallyHost
 
 /// `tally demo --keep FOLDER`: the demo's inputs and results as files.
 struct DemoFiles {
-  private let model, adapted, journal, recipe, data: OutputFile
+  private let model, adapted, journal, recipe, data, digits, checkpoint: OutputFile
   private let folder: String
 
   /// nil without a folder.
@@ -21,6 +21,8 @@ struct DemoFiles {
     journal = try file("run.tlj")
     recipe = try file("recipe.json")
     data = try file("turned.npz")
+    digits = try file("digits.npz")
+    checkpoint = try file("digits.onnx")
   }
 
   func write(
@@ -29,6 +31,8 @@ struct DemoFiles {
     try model.write(demo.model.bytes)
     try self.adapted.write(adapted.bytes)
     try self.journal.write((0..<journal.bytes.count).map { journal.bytes[$0] })
+    try digits.write(PackageResources.digits_npz)
+    try checkpoint.write(PackageResources.digits_onnx)
     try recipe.write(Array((Demo.recipeText + "\n").utf8))
     let labels = NumericArray(
       shape: [demo.turned.count],

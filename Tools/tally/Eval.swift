@@ -7,7 +7,11 @@ extension Verb {
     name: "eval", summary: "count the right answers of a model on a set of samples",
     positionals: [Positional(name: "MODEL", help: "a .tally model")],
     options: [
-      .value("--data", "-d", "DATA", "samples with labels, or with targets (see below)")
+      .value("--data", "-d", "DATA", "samples with labels, or with targets (see below)"),
+      .value(
+        "--prototypes", nil, "DATA", "a few samples whose nearest mean replaces the last layer"),
+      .value("--answers", nil, "FILE.npy", "write the predicted class of every sample (int32)"),
+      .flag("--force", nil, "replace an existing file of answers"),
     ],
     details: """
       DATA is one string: digits.npz, images.idx.gz,labels.idx.gz, table.csv, cifar:batch.bin,
@@ -19,7 +23,21 @@ extension Verb {
     let text = try arguments.require("--data")
     let model = try Inputs.model(arguments.positionals[0])
     let samples = try Inputs.samples(text, for: model, console)
-    let evaluation = try ModelEvaluation(model, samples)
+    let output = try arguments["--answers"].map { path throws(InputError) in
+      try OutputFile(path, force: arguments.has("--force"), inputs: arguments.positionals)
+    }
+    let evaluation: ModelEvaluation
+    if let support = try arguments["--prototypes"].map({
+      try Inputs.samples($0, for: model, console)
+    }) {
+      evaluation = ModelEvaluation(
+        try PrototypeEvaluation(model, support: support, samples))
+    } else {
+      evaluation = try ModelEvaluation(model, samples)
+    }
+    try output?.write(
+      NumpyArray.encoded(
+        NumericArray(shape: [evaluation.answers.count], storage: .int32(evaluation.answers))))
     report(evaluation, model, samples, console)
     return 0
   }

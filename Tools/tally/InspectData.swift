@@ -40,6 +40,10 @@ extension Inspection {
     var arrays: [(String, NumericArray)] = []
     for member in archive.members {
       let bytes = try archive.contents(of: member, inflate: Inflate.raw)
+      if member.name == ModelTensors.metadataName {
+        add("metadata", String(decoding: bytes, as: UTF8.self), "metadata")
+        continue
+      }
       let name = String(member.name.dropLast(".npy".count))
       arrays.append((name, try NumpyArray.read(bytes, file: "\(archive.file)(\(name))")))
     }

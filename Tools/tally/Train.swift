@@ -60,6 +60,7 @@ private struct TrainCommand {
     let model = try Inputs.model(modelPath)
     let samples = try Inputs.samples(data, for: model, console)
     let validation = try arguments["--validate"].map { try Inputs.samples($0, for: model, console) }
+    if let validation { warn(ofOverlap: samples, validation) }
     let fields = try document.resolved(for: model, hasLabels: samples.samples.labels != nil)
     let period = try checkpointPeriod()
     func makeRun() throws(InputError) -> TrainingRun {
@@ -200,6 +201,20 @@ private struct TrainCommand {
         903, "the journal is of another run: its \(differing.0) is not this one", place: path,
         help: "tally inspect \(path)", exit: 2)
     }
+  }
+
+  /// Figures on samples that were trained on say too much.
+  private func warn(ofOverlap samples: PreparedSamples, _ validation: PreparedSamples) {
+    let trained = Set((0..<samples.samples.count).map { samples.samples.leaf($0).hexadecimal })
+    let count = (0..<validation.samples.count).count {
+      trained.contains(validation.samples.leaf($0).hexadecimal)
+    }
+    guard count > 0 else { return }
+    console.warn(
+      InputWarning(
+        code: 705,
+        message: "\(count) of \(validation.samples.count) validation samples are trained on",
+        place: arguments["--validate"], help: "give ranges that do not overlap: DATA[0..<N]"))
   }
 
   // MARK: - After

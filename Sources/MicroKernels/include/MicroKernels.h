@@ -33,6 +33,14 @@ int tally_simd_level(void);
 /// best. Calls that are running on other threads finish with the level they began with.
 void tally_set_simd_level(int level);
 
+// ---- Windows
+
+/// The window of a convolution or pooling (SPEC §6.1, §6.3).
+struct tally_window {
+  int32_t kernel_height, kernel_width, stride_height, stride_width;
+  int32_t dilation_height, dilation_width, pad_top, pad_left;
+};
+
 // ---- Matrix products, int8 × int8 → int32
 
 /// C[m][n] = Σ_k A[m][k]·B[n][k], both operands row-major, nothing packed: "dot form".
@@ -79,36 +87,55 @@ void tally_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);
 
 /// Rows of a depthwise convolution, channels last:
-/// acc[r][o][c] = Σ_{i,j} weights[i][j][c]·(rows[r][i][x][c] − zero_point),
-/// x = o·stride + j·dilation − pad_left.
+/// acc[r][o][c] = Σ_{i,j} weights[i][j][c]·rows[r][i][x][c], x = o·stride + j·dilation − pad_left.
 ///
 /// - rows: [output_height, kernel_height] pointers, each to an input row [input_width, channels].
-///   Null marks a row in the padding. Columns outside 0..<input_width are padding too. Padding
-///   holds `zero_point`, so it adds nothing.
+///   Null marks a row in the padding. Columns outside 0..<input_width are padding too. All of it is
+///   read as `padding`.
 /// - weights: [kernel_height, kernel_width, channels].
 /// - acc: [output_height, output_width, channels].
-/// - zero_point −128…127; stride and dilation ≥ 1 (of columns; `rows` tells those of rows);
+/// - padding −128…127; stride and dilation ≥ 1 (of columns; `rows` tells those of rows);
 ///   pad_left ≥ 0.
 ///
 /// Weights are rearranged once per call, so several rows at a time are cheaper than one.
 void tally_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc);
 
 /// The same for one row.
 void tally_depthwise_s8_row(
     int32_t output_width, int32_t channels, int32_t kernel_height, int32_t kernel_width,
     int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
-    const int8_t *const *rows, const int8_t *weights, int32_t zero_point, int32_t *acc);
+    const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc);
+
+/// A depthwise convolution of one sample, channels last, by `tally_depthwise_s8_rows`:
+/// acc[r][c][o] = Σ_{u,v} weights[o][u][v]·x, positions outside the input read as `padding`.
+///
+/// - weights: [channels, kernel_height, kernel_width], as a model holds them.
+/// - turned: room for as many bytes.
+void tally_depthwise_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t output_width,
+    const int8_t *weights, int8_t *turned, int32_t padding, int32_t *acc);
+
+/// Its input gradient, for input rows first_row ..< end_row:
+/// gradient[row][column][i] = Σ weights[i][u][v]·g of the outputs that tap (u, v) brings here.
+///
+/// - g: [output_height, output_width, channels].
+void tally_depthwise_input_gradient_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    const int8_t *weights, int8_t *turned, int32_t *gradient);
+
+/// Its weight gradient over output rows first_row ..< end_row:
+/// gradient[o][u][v] += Σ x·g over the positions, x read as `padding` outside the input.
+void tally_depthwise_weight_gradient_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t output_width,
+    const int8_t *g, int32_t padding, int32_t *gradient);
 
 // ---- Patches
-
-/// The window of a convolution or pooling (SPEC §6.1, §6.3).
-struct tally_window {
-  int32_t kernel_height, kernel_width, stride_height, stride_width;
-  int32_t dilation_height, dilation_width, pad_top, pad_left;
-};
 
 /// Copies the windows of output rows first_row..<end_row of one sample into
 /// patches[position][u][v][channel], `padding` where a window leaves the input.
@@ -118,6 +145,68 @@ void tally_gather_patches_s8(
     const int8_t *input, int32_t height, int32_t width, int32_t stored_channels,
     int32_t first_channel, int32_t channels, const struct tally_window *window,
     int32_t first_row, int32_t end_row, int32_t output_width, int8_t padding, int8_t *patches);
+
+/// The same for an input gradient: patches[p][u][v][o] = g of the output that tap (u, v) joins to input
+/// position p, 0 where there is none; input rows first_row ..< end_row.
+///
+/// - g: [output_height, output_width, stored_channels].
+void tally_gather_gradient_patches_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t stored_channels,
+    int32_t first_channel, int32_t channels, const struct tally_window *window,
+    int32_t first_row, int32_t end_row, int32_t width, int8_t *patches);
+
+// ---- Convolutions without patches; one group, dilation_width 1
+//
+// The output has [output_height, output_width] positions of N channels. `run` = kernel_width·channels.
+
+/// Bytes of a sample with its padding around it.
+size_t tally_padded_s8_bytes(
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int32_t channels);
+
+/// Copies a sample [height, width, channels] with `padding` around it, as far as windows reach.
+void tally_pad_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t padding, int8_t *padded);
+
+/// Bytes of packed weights [N, kernel_height, run].
+size_t tally_packed_window_s8_bytes(
+    int32_t N, const struct tally_window *window, int32_t channels);
+
+/// Packs weights: one packed matrix [N, run] (`tally_pack_s8`) after another for each kernel row.
+void tally_pack_window_s8(
+    int32_t N, const struct tally_window *window, int32_t channels, const int8_t *B, void *packed);
+
+/// acc[r][c][n] = Σ_{u,v,i} B[n][u][v][i]·padded for output rows first_row ..< end_row.
+void tally_convolve_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc);
+
+/// C[m][n] = Σ_u Σ_k A[m·lda + u·step + k]·B_u[n][k]: `runs` packed matrices one after another. K a
+/// multiple of 4; all of it is read, so B_u may be packed for up to 3 less.
+void tally_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc);
+
+/// Bytes of workspace for `tally_convolve_weight_gradient_s8` over `rows` output rows.
+size_t tally_window_gradient_bytes(
+    const struct tally_window *window, int32_t rows, int32_t output_width, int32_t channels,
+    int32_t outputs);
+
+/// gradient[o][u][v][i] += Σ padded·g over the positions of output rows first_row ..< end_row.
+///
+/// - g: [output_height, output_width, stored_outputs], of which the first `outputs` are taken.
+void tally_convolve_weight_gradient_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, const int8_t *g, int32_t stored_outputs,
+    int32_t outputs, void *workspace, int32_t *gradient);
+
+/// Packs B for `tally_gemm_s8_packed`, B[n][k] at B[r·row + c·column + n] with k = r·⌈columns/4⌉·4 + c and
+/// zeros for c ≥ columns; the depth is rows·⌈columns/4⌉·4.
+void tally_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed);
 
 // ---- Max pooling (SPEC §6.3); dilation 1, every window holds an input position
 
@@ -161,6 +250,60 @@ void tally_requantize_channels_s8(
     const int32_t *mantissas, const int32_t *shifts, int32_t zero_point, int32_t low,
     int32_t high, int8_t *out, uint8_t *mask);
 
+// ---- Element by element
+
+/// values[i] ← 0 where the mask bit of i is 0; the largest |values[i]| of what is left.
+///
+/// mask: null, or ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
+uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values);
+
+/// out[i] = g[i], or 0 where the mask bit of i is 0; the largest |out[i]|. In place is allowed.
+uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out);
+
+/// Two inputs at a common fixed point (SPEC §6.5):
+/// sum(i) = ((x1[i] − zero1)·first + (x2[i] − zero2)·second + 2^(fraction−1)) >> fraction.
+///
+/// |zero| ≤ 128; 0 ≤ first, second ≤ 2^21; fraction 1…21.
+struct tally_sum {
+  int32_t zero1, zero2, first, second, fraction;
+};
+
+/// out[i] = clamp(sum(i) + zero_point, low, high); the mask as `tally_requantize_s8` writes it.
+void tally_add_s8(
+    int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum,
+    int32_t zero_point, int32_t low, int32_t high, int8_t *out, uint8_t *mask);
+
+/// The largest |g1[i]·m1 + g2[i]·m2|; 0 ≤ m1, m2 ≤ 2^15.
+uint32_t tally_merge_size_s8(
+    int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2);
+
+/// How many values equal `wanted`.
+int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted);
+
+/// sums[c] += Σ_r x[r·ldx + c]; x is [rows, columns].
+void tally_sum_rows_s8(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums);
+
+/// sums[r] = Σ_c x[r·ldx + c]; x is [rows, columns].
+void tally_row_sums_s8(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums);
+
+/// counts[bitlen(size)] += 1 for each value of acc [rows, channels], requantized as
+/// `tally_requantize_channels_s8` does before it adds the zero point (SPEC §8.9).
+///
+/// - step: 1 for a multiplier per channel, 0 for one.
+/// - size: the value itself, not below 0, if `rectified` is not 0; else its magnitude.
+/// - counts: 33.
+void tally_count_sizes_s32(
+    int32_t rows, int32_t channels, const int32_t *acc, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts, int32_t step, int rectified,
+    int64_t counts[33]);
+
+/// The same of sum(i).
+void tally_count_sizes_of_sums_s8(
+    int32_t count, const int8_t *x1, const int8_t *x2, const struct tally_sum *sum, int rectified,
+    int64_t counts[33]);
+
 // ---- Gradients
 //
 // Random bits are addresses (SPEC §4): Philox4x32-10 of counter (block, c1, c2, c3) and a key of
@@ -197,6 +340,20 @@ int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
     int subtract, int32_t *target);
+
+/// g1[i] = clamp(SR(g1[i]·m1 + g2[i]·m2, shift, r16), −127, 127); 0 ≤ m1, m2 ≤ 2^15, shift 0…31.
+void tally_merge_s8(
+    int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
+    const uint32_t key[2], const uint32_t counter[3]);
+
+/// `tally_contribute_q16` for the weights of a fully connected operation, its gradient made on the way:
+/// row r of target [rows, count] gets Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
+///
+/// - g: [samples, rows]; x: [samples, count]. At most 2^16 samples.
+int32_t tally_contribute_product_q16(
+    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
+    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);

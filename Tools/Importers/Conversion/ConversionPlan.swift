@@ -49,7 +49,9 @@ extension FloatOperation {
   var canClamp: Bool {
     switch self {
     case .convolution, .fullyConnected, .add, .multiply, .concatenate: true
-    case .maxPool, .averagePool, .activation, .slicePad, .upsample, .softmax, .logSoftmax: false
+    // A table holds clamped values as well as others; a clamp of a clamp is a node of its own.
+    case .activation(let kind): !kind.isClamp
+    case .maxPool, .averagePool, .slicePad, .upsample, .softmax, .logSoftmax: false
     }
   }
 

@@ -8,23 +8,27 @@ import Tally
 public enum FloatConversion {
   /// - Parameters:
   ///   - network: read by an importer; NHWC, batch normalisation folded.
-  ///   - calibration: where ranges come from. Not needed if a quantised file prescribes them all.
+  ///   - calibration: where ranges come from; `.none` will do if a quantised file prescribes them all
+  ///     (`FloatNetwork.prescribesRanges`).
   /// - Throws: TLY0605 for a bound of SPEC 5.6, TLY0702 for data of another shape, TLY0601 for data on
   ///   which the network gives NaN, TLY0304 or 0305 for what has no integer form.
   public static func convert(
     _ network: FloatNetwork, calibration: CalibrationSource,
     options: ConversionOptions = ConversionOptions()
   ) throws(InputError) -> ConversionResult {
+    let network = network.withReshapesAsLayers()
     let channels = network.inputShape.channels
     try options.input.check(channels: channels)
     var warnings: [InputWarning] = []
-    let samples = try samples(calibration, network, &warnings)
     var plan = try ConversionPlan(network)
-    if options.equalizesLayers { plan = try ConversionPlan(equalized(plan)) }
-
+    let samples = try samples(calibration, network, &warnings)
+    // A file that prescribes every range needs no data.
+    if plan.isQuantized { warnings = [] }
     let input = try QuantizedInput(
-      options.input, channels: channels, samples: samples, imported: plan.importedInput)
+      options.input, channels: channels, samples: samples, imported: plan.importedInput,
+      affine: network.inputAffine, exact: network.exactInputMaps)
     let real = samples.map { RealSamples($0, options.input, for: plan.network) }
+    if options.equalizesLayers { plan = try ConversionPlan(equalized(plan, real)) }
     let ranges: Calibration
     if plan.isQuantized {
       ranges = Calibration(ranges: [])
@@ -47,6 +51,7 @@ public enum FloatConversion {
     if builder.classNames.isEmpty, case .data(let data) = calibration {
       builder.classNames = data.classNames ?? []
     }
+    if builder.classNames.isEmpty { builder.classNames = network.classNames }
     let bytes = try builder.checkedBytes()
     let report = try ConversionReport(
       assembly, bytes, plan, calibration, real, options, ranges: ranges, input: input)
@@ -69,13 +74,13 @@ public enum FloatConversion {
     case .random:
       warnings.append(
         InputWarning(
-          code: 605, message: "ranges come from random bytes: the model will run, not be accurate",
+          code: 607, message: "ranges come from random bytes: the model will run, not be accurate",
           place: "--calibrate random", help: "calibrate with some hundred training samples"))
       return randomBytes(shape, count: 64)
     case .none:
       warnings.append(
         InputWarning(
-          code: 605,
+          code: 607,
           message: "ranges are estimated from the weights alone, for inputs that are bytes: expect "
             + "several points less accuracy", place: "--calibrate none",
           help: "calibrate with some hundred training samples"))
@@ -91,6 +96,13 @@ public enum FloatConversion {
     }
     return NumericArray(
       shape: [count, shape.height, shape.width, shape.channels], storage: .uint8(bytes))
+  }
+}
+
+extension FloatNetwork {
+  /// Whether a quantised file states the ranges of all tensors, so that nothing is left to calibrate.
+  public var prescribesRanges: Bool {
+    do throws(InputError) { return try ConversionPlan(self).isQuantized } catch { return false }
   }
 }
 

@@ -51,9 +51,18 @@ public struct InputPreparation: Sendable, Equatable {
     Float((x * scale.double - mean(channel).double) / std(channel).double)
   }
 
-  /// The real value of x, exactly.
-  func exact(_ x: ExactNumber, channel: Int) -> ExactNumber {
-    (x * ExactNumber(scale) - ExactNumber(mean(channel))) / ExactNumber(std(channel))
+  /// The real value of x, exactly; with what a file does to it after that.
+  func exact(_ x: ExactNumber, channel: Int, then affine: InputAffine? = nil) -> ExactNumber {
+    let real = (x * ExactNumber(scale) - ExactNumber(mean(channel))) / ExactNumber(std(channel))
+    guard let affine else { return real }
+    return real * ExactNumber(exactly: affine.scale(channel))
+      + ExactNumber(exactly: affine.offset(channel))
+  }
+
+  /// Whether data are taken as they are.
+  var isIdentity: Bool {
+    scale == ExactRatio(1) && mean.allSatisfy { $0.numerator == 0 }
+      && std.allSatisfy { $0 == ExactRatio(1) }
   }
 }
 

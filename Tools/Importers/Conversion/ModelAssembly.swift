@@ -67,14 +67,16 @@ struct ModelAssembly {
       try addWeighted(index, node, operation, from: inputs)
     case .maxPool(let geometry):
       try requireNoDilation(geometry, node)
-      append(index, node, .maxPooling(pooling(shape, node, geometry)), inputs, inherited)
+      append(index, node, .maxPooling(try pooling(shape, node, geometry)), inputs, inherited)
     case .averagePool(let geometry, let countsPadding):
       try requireNoDilation(geometry, node)
       append(
-        index, node, .averagePooling(pooling(shape, node, geometry, countsPadding)), inputs,
+        index, node, .averagePooling(try pooling(shape, node, geometry, countsPadding)), inputs,
         plan.imported(planned).map { Quantization($0) } ?? inherited)
     case .add: append(index, node, .add, inputs, quantization(planned, inputs))
-    case .multiply: append(index, node, .multiply, inputs, quantization(planned, inputs))
+    case .multiply:
+      try requireGate(builder.shape(inputs[0]), builder.shape(inputs[1]), node)
+      append(index, node, .multiply, inputs, quantization(planned, inputs))
     case .concatenate: addConcatenation(index, node, inputs)
     case .activation(let kind):
       let output = quantization(planned, inputs)
@@ -109,25 +111,6 @@ struct ModelAssembly {
     entries.append(Entry(planned: index))
     if let index, let note = plan.imported(plan.nodes[index]).map({ _ in "range from the file" }) {
       entries[entries.count - 1].notes.append(note)
-    }
-  }
-
-  private func pooling(
-    _ input: TensorShape, _ node: FloatNode, _ geometry: WindowGeometry,
-    _ countsPadding: Bool = false
-  ) -> Pooling {
-    Pooling(
-      input: input.shape, output: node.shape.shape, geometry: geometry,
-      countsPadding: countsPadding)
-  }
-
-  private func requireNoDilation(_ geometry: WindowGeometry, _ node: FloatNode)
-    throws(InputError)
-  {
-    guard geometry.dilationHeight == 1, geometry.dilationWidth == 1 else {
-      throw InputError(
-        305, "pooling with dilation", place: "layer \(quoted(node.name))",
-        note: "pooling windows have no gaps here", exit: 4)
     }
   }
 
@@ -174,8 +157,10 @@ struct ModelAssembly {
     let inputs = rescaled(inputs, for: node)
     let input = builder.quantization(inputs[0]).scale
     let quantized = try weights(index, node, shape, input, isLast: isLast)
-    // Logits of different Scales cannot be compared (SPEC 5.7).
-    let hasAccumulators = isLast && quantized.scales.count == 1
+    // Logits of different Scales cannot be compared (SPEC 5.7), and a quantised file that rounds its
+    // logits means those.
+    let hasAccumulators =
+      isLast && quantized.scales.count == 1 && plan.imported(planned) == nil
     let output: Quantization
     if hasAccumulators {
       output = Quantization(scale: input * quantized.scales[0], zeroPoint: 0)

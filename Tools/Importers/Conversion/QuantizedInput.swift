@@ -11,16 +11,21 @@ struct QuantizedInput {
   /// - Parameters:
   ///   - samples: calibration data; nil stands for bytes.
   ///   - imported: what a quantised file prescribes.
+  ///   - affine: what a quantised file does to its input first.
+  ///   - exact: the maps of the model a file was exported from; they hold if nothing is prepared.
   init(
     _ preparation: InputPreparation, channels: Int, samples: NumericArray?,
-    imported: ActivationQuantization?
+    imported: ActivationQuantization?, affine: InputAffine? = nil,
+    exact: [ModelBuilder.InputMap]? = nil
   ) throws(InputError) {
     // Channels that are prepared alike share their extremes.
-    let mapCount = preparation.isUniform ? 1 : channels
+    let isUniform =
+      preparation.isUniform && (affine.map { $0.scale.count + $0.offset.count <= 2 } ?? true)
+    let mapCount = isUniform ? 1 : channels
     let extremes = DataExtremes(samples, channels: mapCount)
     let ends: [(ExactNumber, ExactNumber)] = (0..<mapCount).map { channel in
-      let a = preparation.exact(extremes.low[channel], channel: channel)
-      let b = preparation.exact(extremes.high[channel], channel: channel)
+      let a = preparation.exact(extremes.low[channel], channel: channel, then: affine)
+      let b = preparation.exact(extremes.high[channel], channel: channel, then: affine)
       return a < b ? (a, b) : (b, a)
     }
     let zero = ExactNumber(0)
@@ -46,8 +51,14 @@ struct QuantizedInput {
         scale: step, zeroPoint: Int32(min(max(zeroPoint, -128), 127)))
     }
     maps = []
+    if let exact, imported != nil, preparation.isIdentity,
+      exact.count == 1 || exact.count == channels
+    {
+      maps = exact
+      return
+    }
     for channel in 0..<mapCount {
-      maps.append(try Self.map(preparation, channel, quantization))
+      maps.append(try Self.map(preparation, affine, channel, quantization))
     }
   }
 
@@ -64,14 +75,21 @@ struct QuantizedInput {
     return (Quantization(scale: factor.scale(), zeroPoint: zeroPoint), [map])
   }
 
-  /// q = real / S + Z = (scale / (std · S))·x + (Z − mean / (std · S)).
+  /// q = real / S + Z, and real is an affine function of x.
   private static func map(
-    _ preparation: InputPreparation, _ channel: Int, _ quantization: Quantization
+    _ preparation: InputPreparation, _ affine: InputAffine?, _ channel: Int,
+    _ quantization: Quantization
   ) throws(InputError) -> ModelBuilder.InputMap {
-    let step = ExactNumber(preparation.std(channel)) * ExactNumber(quantization.scale)
-    let slope = ExactNumber(preparation.scale) / step
-    let offset =
-      ExactNumber(Int64(quantization.zeroPoint)) - ExactNumber(preparation.mean(channel)) / step
+    let step = ExactNumber(quantization.scale)
+    let atZero = preparation.exact(ExactNumber(0), channel: channel, then: affine)
+    let atOne = preparation.exact(ExactNumber(1), channel: channel, then: affine)
+    let slope = (atOne - atZero) / step
+    guard !slope.isZero else {
+      throw .limit(
+        "the network multiplies its input by 0", place: "input",
+        note: "channel \(channel) would not depend on the data")
+    }
+    let offset = ExactNumber(Int64(quantization.zeroPoint)) + atZero / step
     let fixed = offset.scaled(byPowerOfTwo: 32).rounded()
     let scale = slope.magnitude.scale()
     guard fixed != .min, fixed != .max, abs(scale.exponent) <= 512 else {
@@ -84,10 +102,10 @@ struct QuantizedInput {
 }
 
 extension Quantization {
-  /// A file's float Scale has 24 bits: exact. Integers of both types end at the int8 range.
+  /// A file's float Scale has 24 bits: exact, unless it stands for a wider one. Integers of both types end at the int8 range.
   init(_ imported: ActivationQuantization) {
     self.init(
-      scale: ExactNumber(exactly: Double(imported.scale)).scale(),
+      scale: imported.exactScale ?? ExactNumber(exactly: Double(imported.scale)).scale(),
       zeroPoint: Int32(imported.zeroPoint))
   }
 }
@@ -114,9 +132,7 @@ private struct DataExtremes {
       (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: Double($0)) }
     case .float64(let a): (low, high) = Self.find(a, channels, <) { ExactNumber(exactly: $0) }
     case .decimal(let a):
-      (low, high) = Self.find(a, channels, { ExactNumber($0) < ExactNumber($1) }) {
-        ExactNumber($0)
-      }
+      (low, high) = Self.find(a, channels, { $0.isLess(than: $1) }) { ExactNumber($0) }
     }
   }
 
@@ -142,5 +158,25 @@ private struct DataExtremes {
       channel = channel + 1 == channels ? 0 : channel + 1
     }
     return (low.map(exact), high.map(exact))
+  }
+}
+
+extension ExactDecimal {
+  /// Whether this number is below another: by their Doubles where those are far enough apart to be
+  /// sure, else exactly.
+  fileprivate func isLess(than other: ExactDecimal) -> Bool {
+    let (a, b) = (approximation, other.approximation)
+    // Each is off by less than 2⁻⁴⁰ of itself.
+    let doubt = 0x1p-38 * (abs(a) + abs(b))
+    if abs(a - b) > doubt { return a < b }
+    return ExactNumber(self) < ExactNumber(other)
+  }
+
+  private var approximation: Double {
+    guard abs(exponent) <= 200 else { return magnitude == 0 ? 0 : .nan }
+    var power = 1.0
+    for _ in 0..<abs(exponent) { power *= 10 }
+    let value = exponent < 0 ? Double(magnitude) / power : Double(magnitude) * power
+    return isNegative ? -value : value
   }
 }

@@ -63,7 +63,9 @@ struct QuantizedWeights {
   /// The integers that a quantised file prescribes.
   init(_ imported: ImportedQuantization, layer: String) throws(InputError) {
     weights = imported.weights.map { max($0, -127) }
-    scales = imported.weightScales.map { ExactNumber(exactly: Double($0)).scale() }
+    scales =
+      imported.exactWeightScales
+      ?? imported.weightScales.map { ExactNumber(exactly: Double($0)).scale() }
     biases = imported.bias
     notes = ["weights from the file"]
     let clamped = imported.weights.count { $0 == -128 }

@@ -1,3 +1,5 @@
+import Tally
+
 /// A tensor whose elements are known while the network is read.
 ///
 /// Every floating-point type becomes Float (rounded once), every integer type Int64; `elementType`
@@ -15,6 +17,8 @@ struct ConstantTensor {
   var name: String?
   /// The integers behind a DequantizeLinear of a constant.
   var quantized: QuantizedConstant?
+  /// What the elements are the nearest floats to, if they are scales and the file says.
+  var exactScales: [Scale]?
 
   init(shape: [Int], floats: [Float], name: String? = nil) {
     self.shape = shape
@@ -69,6 +73,7 @@ struct ConstantTensor {
     case .integers(let values): result.values = .integers(source.map { values[$0] })
     }
     result.quantized = nil
+    result.exactScales = nil
     return result
   }
 }
@@ -80,6 +85,7 @@ struct QuantizedConstant {
   var elementType: ONNXElementType
   /// One scale, or one per index of `axis`.
   var scales: [Float]
+  var exactScales: [Scale]?
   var axis: Int
 }
 

@@ -50,7 +50,10 @@ extension ImportGraph {
       .fullyConnected(outputs: outputs, weights: rows(weights, run), bias: rows(bias, 1)))
     guard var integers = nodes[index].weightIntegers else { return }
     integers.values = rows(integers.values, run)
-    if integers.scales.count > 1 { integers.scales = rows(integers.scales, 1) }
+    if integers.scales.count > 1 {
+      integers.scales = rows(integers.scales, 1)
+      integers.exactScales = integers.exactScales.map { rows($0, 1) }
+    }
     integers.bias = integers.bias.map { rows($0, 1) }
     nodes[index].weightIntegers = integers
   }

@@ -1,3 +1,5 @@
+import Tally
+
 /// The network while it is being read: the operations of `FloatNetwork` and those that must
 /// have dissolved before it is one.
 struct ImportGraph {
@@ -32,6 +34,7 @@ struct ImportGraph {
   struct WeightIntegers {
     var values: [Int8]
     var scales: [Float]
+    var exactScales: [Scale]?
     /// Nil: to be rounded from the float bias.
     var bias: [Int32]?
   }

@@ -19,6 +19,8 @@ extension ONNXImporter {
     graph.removeUnused(output: &output)
     graph.foldAffinesBackward(output: &output)
     graph.removeUnused(output: &output)
+    let inputAffine = graph.takeInputAffine()
+    graph.removeUnused(output: &output)
     graph.resolveRearrangements()
     graph.foldAffinesBackward(output: &output)
     graph.foldAffinesForward(output: &output)
@@ -36,12 +38,15 @@ extension ONNXImporter {
     noteUnrecognized(Array(graph.nodes.indices))
     noteSoftmax(output)
     if let error = blockingError() { throw error }
-    return FloatNetwork(
+    var network = FloatNetwork(
       inputShape: graph.inputShape, inputName: inputName,
       inputLayout: inputLayout ?? .nhwc,
       inputDimensions: inputDimensions, nodes: try networkNodes(output: output), output: output,
       outputName: outputName, outputLayout: outputLayout ?? .nhwc,
       warnings: warnings)
+    network.inputAffine = inputAffine
+    readProvenance(into: &network)
+    return network
   }
 
   /// What blocked nodes read: the network as far as it goes.
@@ -183,7 +188,7 @@ extension ONNXImporter {
       }
     }
     return ImportedQuantization(
-      inputs: inputs, output: output, weightScales: integers.scales, weights: integers.values,
-      bias: rounded)
+      inputs: inputs, output: output, weightScales: integers.scales,
+      exactWeightScales: integers.exactScales, weights: integers.values, bias: rounded)
   }
 }

@@ -30,11 +30,12 @@ extension ONNXImporter {
     let isUnsigned = type == .uint8
     let integer = Int(zeroPoint?.integers?.first ?? 0)
     let quantization = ActivationQuantization(
-      scale: scale, zeroPoint: isUnsigned ? integer - 128 : integer, isUnsigned: isUnsigned)
+      scale: scale, zeroPoint: isUnsigned ? integer - 128 : integer, isUnsigned: isUnsigned,
+      exactScale: constantInput(1)?.exactScales?.first)
     // A zero point at the end of the range cuts off everything below 0: quantisers leave a ReLU
     // out that is followed by such a one, so here it is put back.
     if quantization.zeroPoint == -128, node.operatorType == "QuantizeLinear",
-      !graph.isNeverNegative(view.tensor), view.tensor != 0
+      !graph.isNeverNegative(view.tensor), !isPreparedInput(view.tensor)
     {
       let clip = ActivationKind.clip(low: 0, high: scale * 255)
       let clipped = appendInPlace(.network(.activation(clip)), view)
@@ -43,6 +44,16 @@ extension ONNXImporter {
     }
     setQuantization(quantization, of: view.tensor)
     return one(view)
+  }
+
+  /// Whether a tensor is the network's input, or an affine function of it: data are clamped anyway
+  /// where they become integers.
+  private func isPreparedInput(_ tensor: Int) -> Bool {
+    var tensor = tensor
+    while tensor > 0, case .affine = graph.nodes[tensor - 1].operation {
+      tensor = graph.nodes[tensor - 1].inputs[0]
+    }
+    return tensor == 0
   }
 
   /// The first scale a tensor gets is its own; a second one must agree.
@@ -98,6 +109,7 @@ extension ONNXImporter {
     var result = ConstantTensor(shape: tensor.shape, floats: floats, name: tensor.name)
     result.quantized = symmetric(
       values, type: tensor.elementType, zeroPoints: zeroPoints, scales: scales, axis: axis)
+    result.quantized?.exactScales = scaleTensor.exactScales
     return [.constant(result)]
   }
 

@@ -41,7 +41,8 @@ extension ONNXImporter {
     let integers = source.map { Int8(truncatingIfNeeded: quantized.values[$0]) }
     return LayerWeights(
       values: moved,
-      integers: ImportGraph.WeightIntegers(values: integers, scales: quantized.scales, bias: nil))
+      integers: ImportGraph.WeightIntegers(
+        values: integers, scales: quantized.scales, exactScales: quantized.exactScales, bias: nil))
   }
 
   static let symmetricAdvice =

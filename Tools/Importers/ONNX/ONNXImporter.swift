@@ -118,6 +118,7 @@ struct ONNXImporter {
       }
       values[tensor.name] = .constant(try tensor.elements(from: external))
     }
+    readExactScales()
   }
 
   func graphError(_ what: String, exit: Int32 = 3, help: String? = nil) -> InputError {

@@ -257,13 +257,29 @@ static void elementwise(void) {
              tally_shift_stochastic_s8(n, acc, 14, 0, key, counter, out, NULL));
     ELEMENTS("shift stochastic, mask", out, (size_t)n, NOTHING,
              tally_shift_stochastic_s8(n, acc, 14, 0, key, counter, out, mask));
-    ELEMENTS("update", master, words, memset(master, 0, words),
-             tally_update_q16(n, acc, mantissas[0], 38, 0, key, counter, 1 << 20, master));
-    ELEMENTS("update half up", master, words, memset(master, 0, words),
-             tally_update_half_up_q16(n, acc, mantissas[0], 38, 1 << 20, master));
+    ELEMENTS("contribute", master, words, memset(master, 0, words),
+             tally_contribute_q16(n, acc, mantissas[0], 38, 0, key, counter, 1 << 20, 1, master));
+    if (n == 784 * 128) {
+      int8_t *x = alloc64(784), *g = alloc64(128);
+      fill_s8(x, 784, 4);
+      fill_s8(g, 128, 5);
+      ELEMENTS("contribute product", master, words, memset(master, 0, words),
+               tally_contribute_product_q16(128, 784, 1, g, 128, x, 784, -128, mantissas[0], 38,
+                                            key, counter, 1 << 20, 1, master));
+      free(x); free(g);
+    }
     ELEMENTS("refresh", out, (size_t)n, memcpy(master, acc, words),
              tally_refresh_s8(n, master, out));
-    ELEMENTS("sum squares s32", &total, 8, NOTHING, total = tally_sum_squares_s32(n, acc, 3));
+    uint64_t halves[2];
+    ELEMENTS("sum squares s32", halves, sizeof halves, memset(halves, 0, sizeof halves),
+             tally_sum_squares_s32(n, acc, halves));
+    ELEMENTS("mask and size", master, words, memcpy(master, acc, words),
+             tally_mask_s32(n, mask, master));
+    int64_t counts[33];
+    ELEMENTS("count sizes", counts, sizeof counts, memset(counts, 0, sizeof counts),
+             tally_count_sizes_s32(n / 64, 64, acc, bias, mantissas, shifts, 0, 1, counts));
+    ELEMENTS("row sums", master, (size_t)(n / 64) * 4, fill_s8(out, (size_t)n, 9),
+             tally_row_sums_s8(n / 64, 64, out, 64, master));
     ELEMENTS("sum squares s8", &total, 8, fill_s8(out, (size_t)n, 9),
              total = tally_sum_squares_s8(n, out));
     free(acc); free(master); free(bias); free(mantissas); free(shifts); free(out); free(mask);

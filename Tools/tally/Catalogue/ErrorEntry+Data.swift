@@ -16,8 +16,9 @@ extension ErrorEntry {
       704, exit: "3", "a CSV file with ragged rows, quotes or decimal commas",
       "Line and column are given.", do: "Write plain numbers with commas between them."),
     ErrorEntry(
-      705, exit: "warning", "calibration and test data overlap",
-      "A figure on data that was calibrated on says too much.", do: "Calibrate on training data."),
+      705, exit: "warning", "samples are trained on and counted on",
+      "Figures on samples that the model has been trained on say too much.",
+      do: "Give ranges that do not overlap: DATA[0..<N]."),
     ErrorEntry(
       706, exit: "3", "an idx file at odds with itself",
       "Its type byte, sizes and bytes, or images and labels, do not match.",

@@ -30,11 +30,11 @@ extension ErrorEntry {
     ErrorEntry(
       307, exit: "3, or 2 where an output must be chosen", "the graph does not hang together",
       "It has a cycle, an input that nothing makes, two makers of one tensor, or several outputs.",
-      do: "Name the output with --output-name, or check the model with onnx.checker."),
+      do: "Name the output with --tensor, or check the model with onnx.checker."),
     ErrorEntry(
       308, exit: "2", "a size of the input is open",
       "Only the batch may stay open; memory is planned to the byte.",
-      do: "Give it: --shape 3,32,32."),
+      do: "Give it: --shape input=1,3,32,32."),
     ErrorEntry(
       309, exit: "3", "a tensor's elements do not fit its shape or type",
       "Too many or too few bytes, two places for the elements at once, or a type that holds no "

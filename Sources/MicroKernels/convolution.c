@@ -1,0 +1,195 @@
+// Convolutions without patches: a sample is copied once with its padding around it, and then every window
+// is kernel_height runs of neighbouring bytes that products read where they lie.
+#include "internal.h"
+
+#if TALLY_X86
+#include "x86_avx2.h"
+#undef UNROLLED
+#include "x86_vnni.h"
+#endif
+
+TALLY_INLINE int32_t padded_width(const struct tally_window *k, int32_t output_width) {
+  return (output_width - 1) * k->stride_width + k->kernel_width;
+}
+TALLY_INLINE int32_t padded_height(const struct tally_window *k, int32_t output_height) {
+  return (output_height - 1) * k->stride_height + k->dilation_height * (k->kernel_height - 1) + 1;
+}
+TALLY_INLINE int32_t whole_quads(int32_t count) { return (count + 3) / 4 * 4; }
+
+size_t tally_padded_s8_bytes(
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int32_t channels) {
+  // Runs are read by whole quads, so a few bytes follow.
+  return (size_t)padded_height(window, output_height) * (size_t)padded_width(window, output_width)
+             * (size_t)channels
+         + 16;
+}
+
+void tally_pad_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    int8_t padding, int8_t *padded) {
+  const int32_t rows = padded_height(window, output_height);
+  const int32_t columns = padded_width(window, output_width);
+  const int32_t left = smaller(window->pad_left, columns);
+  const int32_t inside = smaller(columns - left, width);
+  for (int32_t r = 0; r < rows; r++, padded += (ptrdiff_t)columns * channels) {
+    const int32_t row = r - window->pad_top;
+    if (row < 0 || row >= height) {
+      __builtin_memset(padded, padding, (size_t)columns * (size_t)channels);
+      continue;
+    }
+    __builtin_memset(padded, padding, (size_t)left * (size_t)channels);
+    __builtin_memcpy(
+        padded + (ptrdiff_t)left * channels, input + (ptrdiff_t)row * width * channels,
+        (size_t)inside * (size_t)channels);
+    __builtin_memset(
+        padded + (ptrdiff_t)(left + inside) * channels, padding,
+        (size_t)(columns - left - inside) * (size_t)channels);
+  }
+  // Now behind the last row.
+  __builtin_memset(padded, padding, 16);
+}
+
+size_t tally_packed_window_s8_bytes(
+    int32_t N, const struct tally_window *window, int32_t channels) {
+  return tally_packed_s8_bytes(N, window->kernel_width * channels) * (size_t)window->kernel_height;
+}
+
+void tally_pack_window_s8(
+    int32_t N, const struct tally_window *window, int32_t channels, const int8_t *B, void *packed) {
+  const int32_t run = window->kernel_width * channels;
+  const size_t size = tally_packed_s8_bytes(N, run);
+  for (int32_t u = 0; u < window->kernel_height; u++)
+    tally_pack_s8(
+        N, run, B + (ptrdiff_t)u * run, (ptrdiff_t)window->kernel_height * run,
+        (uint8_t *)packed + (size_t)u * size);
+}
+
+void tally_convolve_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc) {
+  const ptrdiff_t row = (ptrdiff_t)padded_width(window, output_width) * channels;
+  // What follows a run within its last quad meets weights that are 0.
+  const int32_t run = whole_quads(window->kernel_width * channels);
+  for (int32_t r = first_row; r < end_row; r++, acc += (ptrdiff_t)output_width * N)
+    tally_gemm_s8_runs(
+        output_width, N, window->kernel_height, run, padded + r * window->stride_height * row,
+        (ptrdiff_t)window->stride_width * channels, window->dilation_height * row, packed, acc, N);
+}
+
+// ---- Weight gradient: positions are the depth, rows of them filled up to whole quads
+
+size_t tally_window_gradient_bytes(
+    const struct tally_window *window, int32_t rows, int32_t output_width, int32_t channels,
+    int32_t outputs) {
+  const int32_t depth = rows * whole_quads(output_width);
+  return (tally_packed_s8_bytes(window->kernel_width * channels, depth) + 63) / 64 * 64
+         + (size_t)outputs * (size_t)depth;
+}
+
+void tally_convolve_weight_gradient_s8(
+    const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
+    int32_t end_row, int32_t output_width, const int8_t *g, int32_t stored_outputs,
+    int32_t outputs, void *workspace, int32_t *gradient) {
+  const ptrdiff_t row = (ptrdiff_t)padded_width(window, output_width) * channels;
+  const int32_t run = window->kernel_width * channels, quads = whole_quads(output_width);
+  const int32_t rows = end_row - first_row, depth = rows * quads;
+  int8_t *turned = (int8_t *)workspace + (tally_packed_s8_bytes(run, depth) + 63) / 64 * 64;
+  g += (ptrdiff_t)first_row * output_width * stored_outputs;
+  if (quads == output_width) {
+    tally_transpose_s8(depth, outputs, g, stored_outputs, turned, depth);
+  } else {
+    // Where a row is filled up, the gradient is 0.
+    __builtin_memset(turned, 0, (size_t)outputs * (size_t)depth);
+    for (int32_t r = 0; r < rows; r++)
+      tally_transpose_s8(
+          output_width, outputs, g + (ptrdiff_t)r * output_width * stored_outputs, stored_outputs,
+          turned + (ptrdiff_t)r * quads, depth);
+  }
+  for (int32_t u = 0; u < window->kernel_height; u++) {
+    const ptrdiff_t first = (ptrdiff_t)first_row * window->stride_height
+                            + (ptrdiff_t)u * window->dilation_height;
+    tally_pack_positions_s8(
+        run, rows, output_width, padded + first * row, window->stride_height * row,
+        (ptrdiff_t)window->stride_width * channels, workspace);
+    tally_gemm_s8_packed(
+        outputs, run, depth, turned, depth, workspace, gradient + (ptrdiff_t)u * run,
+        (ptrdiff_t)window->kernel_height * run, 1);
+  }
+}
+
+// ---- Plain versions of the two steps that have others
+
+void tally_plain_gemm_s8_runs(
+    int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
+    const void *packed, int32_t *C, ptrdiff_t ldc) {
+  const size_t size = tally_packed_s8_bytes(N, K);
+  for (int32_t u = 0; u < runs; u++)
+    tally_gemm_s8_packed(
+        M, N, K, A + u * step, lda, (const uint8_t *)packed + (size_t)u * size, C, ldc, u > 0);
+}
+
+void tally_plain_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed) {
+  const int32_t quads = whole_quads(columns);
+  uint8_t *out = (uint8_t *)packed + packed_columns(N) * 4;
+  __builtin_memset(packed, 0, packed_columns(N) * 4);
+  for (int32_t n0 = 0; n0 < N; n0 += 64) {
+    const int32_t width = panel_columns(N - n0);
+    uint32_t sums[64] = {0};
+    for (int32_t r = 0; r < rows; r++)
+      for (int32_t c = 0; c < quads; c += 4, out += 4 * width)
+        for (int32_t q = 0; q < 4; q++) {
+          const int8_t *from = B + r * row + (c + q) * column + n0;
+          const int is_inside = c + q < columns;
+          for (int32_t n = 0; n < width; n++) {
+            const int8_t value = is_inside && n0 + n < N ? from[n] : 0;
+            out[4 * n + q] = (uint8_t)value;
+            sums[n] += (uint32_t)value;
+          }
+        }
+    for (int32_t n = 0; n < width; n++) {
+      const uint32_t correction = sums[n] * (uint32_t)-128;
+      __builtin_memcpy((uint8_t *)packed + (size_t)(n0 + n) * 4, &correction, 4);
+    }
+  }
+}
+
+#if TALLY_X86
+// Four positions at a time become quads, as in tally_vnni_pack_s8_transposed.
+VNNI void tally_vnni_pack_positions_s8(
+    int32_t N, int32_t rows, int32_t columns, const int8_t *B, ptrdiff_t row, ptrdiff_t column,
+    void *packed) {
+  const __m512i one = _mm512_set1_epi8(1);
+  const int32_t K = rows * whole_quads(columns);
+  for (int32_t n = 0; n < N; n += 64) {
+    const __mmask64 present = first64(N - n);
+    const int vectors = panel_columns(N - n) / 16;
+    uint8_t *out = (uint8_t *)packed_panel(packed, N, K, n);
+    __m512i sums[4];
+    UNROLLED for (int j = 0; j < 4; j++) sums[j] = _mm512_setzero_si512();
+    for (int32_t r = 0; r < rows; r++) {
+      const int8_t *from = B + r * row + n;
+      for (int32_t c = 0; c < columns; c += 4, from += 4 * column) {
+        __m512i v[4];
+        UNROLLED for (int q = 0; q < 4; q++)
+          v[q] = c + q < columns ? _mm512_maskz_loadu_epi8(present, from + q * column)
+                                 : _mm512_setzero_si512();
+        interleave4(v);
+        UNROLLED for (int j = 0; j < 4; j++) {
+          sums[j] = _mm512_dpbusd_epi32(sums[j], one, v[j]);
+          if (j < vectors) _mm512_storeu_si512(out + 64 * j, v[j]);
+        }
+        out += 64 * vectors;
+      }
+    }
+    UNROLLED for (int j = 0; j < 4; j++)
+      if (j < vectors)
+        _mm512_storeu_si512(
+            (int32_t *)packed + n + 16 * j,
+            _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sums[j], 7)));
+  }
+}
+#endif

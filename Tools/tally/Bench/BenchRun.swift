@@ -1,0 +1,83 @@
+import Importers
+import Tally
+import TallyHost
+
+/// A network at work for `tally bench`: made-up samples, a session, and what one call does.
+final class BenchRun {
+  /// Of what a fixed number of calls gave, on every machine and at every SIMD level.
+  let digest: String
+  private let model: LoadedModel
+  private let data: PreparedSamples
+  private let host: HostSession
+  private let recipe: RecipeMemory?
+  private var trainer: Trainer?
+  private let batch: Int
+
+  /// Inference on `batch` samples at a time.
+  init(inferring network: BenchNetwork, batch: Int) throws {
+    model = try network.model()
+    data = BenchRun.samples(model, count: batch)
+    host = try HostSession(model, SessionRequest(samples: batch))
+    recipe = nil
+    self.batch = batch
+    host.session.input.copy(from: data.samples.values)
+    host.session.forward(samples: batch)
+    var hash = SHA256()
+    for sample in 0..<batch {
+      host.session.logits(sample: sample).withRawSpan { hash.update($0) }
+    }
+    digest = hash.finalize().hexadecimal
+  }
+
+  /// Training steps of `batch` samples each; the recipe's other keys are defaults but for `keys`.
+  init(
+    training network: BenchNetwork, batch: Int, samples: Int? = nil, keys: [String] = []
+  ) throws {
+    model = try network.model()
+    data = BenchRun.samples(model, count: samples ?? 4 * batch)
+    var document = RecipeDocument()
+    for key in ["epochs=1000000", "batch=\(batch)", "learningRate=0.0001"] + keys {
+      try document.set(key)
+    }
+    let memory = try RecipeMemory(try document.resolved(for: model, hasLabels: true), model)
+    recipe = memory
+    host = try HostSession(
+      model,
+      SessionRequest(samples: Int(memory.recipe.microBatch), training: memory.recipe.needs))
+    self.batch = batch
+    var trainer = Trainer(host.session, memory.recipe, data.samples)
+    if memory.recipe.tracksRanges { trainer.calibrate { _ in } }
+    for _ in 0..<10 { trainer.takeStep { _ in } }
+    digest = trainer.root.hexadecimal
+    self.trainer = trainer
+  }
+
+  /// One forward pass of a batch whose samples are new in memory.
+  func infer() {
+    host.session.input.copy(from: data.samples.values.slice(0, host.session.input.count))
+    host.session.forward(samples: batch)
+  }
+
+  /// One training step.
+  func step() { trainer?.takeStep { _ in } }
+
+  /// As many steps as an epoch has.
+  func epoch() {
+    guard let count = trainer?.stepsPerEpoch else { return }
+    for _ in 0..<count { step() }
+  }
+
+  /// The state after the steps so far.
+  var root: String { trainer?.root.hexadecimal ?? "" }
+
+  /// Every class in turn, values by rule.
+  private static func samples(_ model: LoadedModel, count: Int) -> PreparedSamples {
+    let stream = RandomKey(seed: 2).stream(.initialization, tensor: 0, step: 0, query: 0)
+    let values = (0..<count * model.network.inputShape.count).map {
+      Int8(truncatingIfNeeded: stream.bits16(UInt32($0)))
+    }
+    return PreparedSamples(
+      values: values, labels: (0..<count).map { Int32($0 % model.network.outputCount) },
+      targets: nil, count: count)
+  }
+}

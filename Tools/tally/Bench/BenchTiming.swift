@@ -1,0 +1,55 @@
+import Foundation
+
+/// Microseconds per call: median, least and most of the repetitions.
+struct BenchTiming: Sendable {
+  let median, least, most: Double
+  let repetitions: Int
+
+  /// How long and how often to measure.
+  struct Effort: Sendable {
+    let repetitions: Int
+    /// Of one repetition, microseconds.
+    let batch: Double
+
+    static let quick = Effort(repetitions: 9, batch: 4000)
+    static let full = Effort(repetitions: 21, batch: 20_000)
+  }
+
+  /// CPU time of this thread, so that other jobs on the machine do not count, in microseconds.
+  static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) * 1e6 + Double(time.tv_nsec) * 1e-3
+  }
+
+  /// Times calls that take turns, so that a slow phase of the machine meets all of them.
+  static func alternating(_ effort: Effort, _ calls: [() -> Void]) -> [BenchTiming] {
+    let counts = calls.map { call -> Int in
+      var count = 1
+      while true {
+        let start = now()
+        for _ in 0..<count { call() }
+        let time = now() - start
+        if time >= effort.batch / 4 { return max(1, Int(Double(count) * effort.batch / time)) }
+        count *= 2
+      }
+    }
+    var times = calls.map { _ in [Double]() }
+    for _ in 0..<effort.repetitions {
+      for (index, call) in calls.enumerated() {
+        let start = now()
+        for _ in 0..<counts[index] { call() }
+        times[index].append((now() - start) / Double(counts[index]))
+      }
+    }
+    return times.map { BenchTiming($0) }
+  }
+
+  private init(_ times: [Double]) {
+    let sorted = times.sorted()
+    median = sorted[sorted.count / 2]
+    least = sorted[0]
+    most = sorted[sorted.count - 1]
+    repetitions = sorted.count
+  }
+}

@@ -319,6 +319,11 @@ final class FaultyMachine {
         .weights, .biases, .masters, .tensorScales, .input, .output, .lossGradient, .gradient,
         .biasGradient, .weightGradient,
       ]))
+    let shown = box.run("inspect", "a.tlt", "--model", "m.tally")
+    #expect(shown.status == 0 && shown.output.contains("the output of fc1 (node 0)"), "\(shown)")
+    #expect(box.run("inspect", "c.tlt", "--json").json["entries"] as? Int == three.entries.count)
+    let checkpoint = box.run("inspect", box.path("b.tlj.checkpoints/0000000004.tlc"), "--json")
+    #expect(checkpoint.json["steps"] as? Int == 4, "\(checkpoint)")
     #expect(trace("a.tlj", "7", "a.tlt").status == 5, "it exists")
     #expect(trace("a.tlj", "10", "x.tlt").status == 2, "the run has ten steps")
     let other = box.run("bisect", "a.tlt", "c.tlt")

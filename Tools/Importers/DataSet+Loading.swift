@@ -64,7 +64,8 @@ private struct DataLoader {
     case .numpy, .idx:
       try rejectKeys("the file holds one array")
       return RawData(samples: try array(bytes, kind, file: path))
-    case .tally, .journal, .onnx, .safetensors, .json, .gzip, .torch, .pickle, .keras, .hdf5,
+    case .tally, .journal, .checkpoint, .trace, .onnx, .safetensors, .json, .gzip, .torch, .pickle,
+      .keras, .hdf5,
       .tflite:
       throw notData(path, kind)
     }

@@ -2,7 +2,7 @@ import Tally
 
 /// What a file is, told by its first bytes and never by its name.
 public enum FileKind: String, Sendable, CaseIterable {
-  case tally, journal
+  case tally, journal, checkpoint, trace
   case onnx, safetensors
   case numpy, npz, zip, gzip, idx
   case json, text
@@ -13,6 +13,8 @@ public enum FileKind: String, Sendable, CaseIterable {
   static let signatures: [(offset: Int, mark: [UInt8], kind: FileKind)] = [
     (0, littleEndianBytes([ModelFormat.magic]), .tally),
     (0, littleEndianBytes([JournalFormat.magic]), .journal),
+    (0, littleEndianBytes([Checkpoint.magic]), .checkpoint),
+    (0, Array("TLYTRAC\n".utf8), .trace),
     (0, [0x93] + Array("NUMPY".utf8), .numpy),
     (0, [0x1f, 0x8b], .gzip),
     (0, [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a], .hdf5),
@@ -53,7 +55,8 @@ public enum FileKind: String, Sendable, CaseIterable {
     case .keras: throw .needsExporter(file, "a Keras model", "keras \(file)")
     case .hdf5: throw .needsExporter(file, "an HDF5 file (Keras .h5)", "keras \(file)")
     case .tflite: throw .needsExporter(file, "a TensorFlow Lite model", "tflite \(file)")
-    case .tally, .journal, .onnx, .safetensors, .numpy, .npz, .zip, .gzip, .idx, .json, .text:
+    case .tally, .journal, .checkpoint, .trace, .onnx, .safetensors, .numpy, .npz, .zip, .gzip,
+      .idx, .json, .text:
       return
     }
   }
@@ -70,7 +73,8 @@ public enum FileKind: String, Sendable, CaseIterable {
   }
 
   private static let extensions: [String: [FileKind]] = [
-    "tally": [.tally], "tlj": [.journal], "onnx": [.onnx],
+    "tally": [.tally], "tlj": [.journal], "tlc": [.checkpoint], "tlt": [.trace],
+    "onnx": [.onnx],
     "safetensors": [.safetensors], "npy": [.numpy], "npz": [.npz, .zip], "gz": [.gzip],
     "idx": [.idx], "json": [.json], "csv": [.text], "pt": [.torch, .pickle],
     "pth": [.torch, .pickle], "keras": [.keras], "h5": [.hdf5], "tflite": [.tflite],

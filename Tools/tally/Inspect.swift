@@ -68,6 +68,8 @@ struct Inspection {
     switch kind {
     case .tally: try self.init(modelAt: path)
     case .journal: try self.init(journalAt: path, model: model)
+    case .checkpoint: try self.init(checkpoint: Array(bytes), path: path)
+    case .trace: try self.init(trace: Array(bytes), path: path, model: model)
     case .onnx: try self.init(onnxAt: path)
     case .safetensors: try self.init(safetensors: try Safetensors(bytes, file: path))
     case .numpy:

@@ -69,7 +69,7 @@ struct TraceReport {
       members.append(("microBatch", JSONOutput(header.query)))
     }
     members.append(("operation", .string(name(entry))))
-    if let node = node(header) { members.append(("node", JSONOutput(node))) }
+    if let node = header.node { members.append(("node", JSONOutput(node))) }
   }
 
   // MARK: - The element
@@ -123,24 +123,8 @@ struct TraceReport {
 
   // MARK: - Names
 
-  private func node(_ header: TraceEntry) -> Int? {
-    switch header.kind {
-    case .input, .tensorScales, .lossGradient: nil
-    case .output, .gradient: header.index == 0 ? nil : Int(header.index) - 1
-    default: Int(header.index)
-    }
-  }
-
   private func name(_ entry: Int, of trace: LoadedTrace? = nil) -> String {
-    let header = (trace ?? a).entries[entry].header
-    let phase = header.phase == .after ? " after the step" : ""
-    return header.kind.words + (node(header).map { " of \(nodeName($0))" } ?? "") + phase
-  }
-
-  private func nodeName(_ index: Int) -> String {
-    guard let model, index < model.network.nodeCount else { return "node \(index)" }
-    let name = model.name(ofNode: index)
-    return name == "node \(index)" ? name : "\(name) (node \(index))"
+    (trace ?? a).entries[entry].header.name(in: model)
   }
 
   /// ` [sample 0, row 1, column 2, channel 3]`, where the shape is known.
@@ -157,12 +141,35 @@ struct TraceReport {
       return " [sample \(sample), row \(position / shape.width), column \(position % shape.width), "
         + "channel \(channel)]"
     case .weights, .masters, .weightGradient, .weightVelocities:
-      guard let node = node(header), node < model.network.nodeCount,
+      guard let node = header.node, node < model.network.nodeCount,
         let shape = model.network.node(node).operation.weighted
       else { return "" }
       return " [output channel \(element / shape.depth), weight \(element % shape.depth)]"
     default: return ""
     }
+  }
+}
+
+extension TraceEntry {
+  /// The node that the entry is about.
+  var node: Int? {
+    switch kind {
+    case .input, .tensorScales, .lossGradient: nil
+    case .output, .gradient: index == 0 ? nil : Int(index) - 1
+    default: Int(index)
+    }
+  }
+
+  /// `the output of conv1 (node 0)`.
+  func name(in model: LoadedModel?) -> String {
+    let suffix = phase == .after ? " after the step" : ""
+    guard let node else { return kind.words + suffix }
+    var text = "node \(node)"
+    if let model, node < model.network.nodeCount {
+      let name = model.name(ofNode: node)
+      if name != text { text = "\(name) (\(text))" }
+    }
+    return "\(kind.words) of \(text)\(suffix)"
   }
 }
 

@@ -262,7 +262,7 @@ struct GradientTests {
     let real = DequantizedNetwork(builder, functions: layer.function.map { ["table": $0] } ?? [:])
     let runs = inputs.map { real.run(real.real($0)) }
     #expect(integers.count >= 2)
-    for (node, gradient) in integers {
+    for (node, gradient) in integers.sorted(by: { $0.key < $1.key }) {
       for (isBias, found) in [(false, gradient.weights), (true, gradient.biases)] {
         let elements = Array(Set((0..<24).map { _ in random.below(found.count) })).sorted()
         let wanted = real.gradient(

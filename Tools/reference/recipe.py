@@ -281,7 +281,7 @@ def resolve(text, net, has_labels):
     rates = get("learningRates", {})
     eta = get("learningRate", "0.05")
     schedule = get("schedule", {"kind": "cosine"})
-    trust = "0" if net.initialised else "0.0003" if momentum else "0.003"
+    trust = "0" if net.initialised else "0.0003" if momentum else "0.01"
     batch = get("batch", 32)
     method = {"backPropagation": 1, "zerothOrder": 2, "hybrid": 3}[get("method", "backPropagation")]
     forward_only = method != BACK_PROPAGATION

@@ -264,7 +264,7 @@ struct GradientTests {
     #expect(integers.count >= 2)
     for (node, gradient) in integers.sorted(by: { $0.key < $1.key }) {
       for (isBias, found) in [(false, gradient.weights), (true, gradient.biases)] {
-        let elements = Array(Set((0..<24).map { _ in random.below(found.count) })).sorted()
+        let elements = Array(Set((0..<64).map { _ in random.below(found.count) })).sorted()
         let wanted = real.gradient(
           node: node, ofBiases: isBias, elements: elements, runs, labels: labels)
         let cosine = cosine(elements.map { Double(found[$0]) }, wanted)

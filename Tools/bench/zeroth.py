@@ -78,31 +78,31 @@ FIGURES = {
         {"learningRate": ["0.1", "0.3", "1"]}, learningRate="0.3", **FREE),
     "zo-only": Figure(
         "mnist-7 rot30, ZO for all, adaptive", "mnist7", "rot30",
-        zeroth_order("zerothOrder", *CONVOLUTIONS), 95.0, 150_000, 32, RATES, learningRate="0.1", **FREE),
+        zeroth_order("zerothOrder", *CONVOLUTIONS), 95.0, 150_000, 16, RATES, learningRate="0.1", **FREE),
     "zo-weights": Figure(
         "the same, weights only", "mnist7", "rot30",
-        zeroth_order("frozen", *WEIGHTS, group("Times212", "weights")), None, 150_000, 32, RATES,
+        zeroth_order("frozen", *WEIGHTS, group("Times212", "weights")), None, 150_000, 16, RATES,
         learningRate="0.1", **FREE),
     "zo-nodes": Figure(
-        "the same, nodes only", "mnist7", "rot30", zeroth_order("zerothOrder", *NODES), None, 150_000, 32,
+        "the same, nodes only", "mnist7", "rot30", zeroth_order("zerothOrder", *NODES), None, 150_000, 16,
         RATES, learningRate="0.1", **FREE),
     "zo-model": Figure(
         "the same, model-wise weights", "mnist7", "rot30",
-        zeroth_order("frozen", group(MNIST_LAYERS[0], "weights", 3)), None, 150_000, 32, RATES,
+        zeroth_order("frozen", group(MNIST_LAYERS[0], "weights", 3)), None, 150_000, 16, RATES,
         learningRate="0.1", **FREE),
     "frozen": Figure(
         "mnist-7 rot30, head frozen", "mnist7", "rot30", zeroth_order("frozen", *CONVOLUTIONS), 92.5,
-        500_000, 32, RATES, learningRate="0.1", **FREE),
+        500_000, 16, RATES, learningRate="0.1", **FREE),
     "gains": Figure(
         "ResNet8 contrast/4, layer gains + head", "resnet8", "contrast",
         zeroth_order("closedForm", GAINS), 85.0, 24_000, 8,
         {"learningRate": ["0.1", "0.3"], "learningRates": [{"scales": s} for s in ("0.003", "0.01", "0.03")]},
-        learningRate="0.3", **FREE),
+        learningRate="0.3", learningRates={"scales": "0.01"}, **FREE),
     "rot15": Figure(
         "ResNet8 rot15, stem channel gains + head", "resnet8-channels", "rot15",
         zeroth_order("closedForm", STEM), 67.0, 24_000, 8,
         {"learningRate": ["0.1", "0.3"], "learningRates": [{"scales": s} for s in ("0.003", "0.01", "0.03")]},
-        learningRate="0.3", **FREE),
+        learningRate="0.1", learningRates={"scales": "0.01"}, **FREE),
     "rot15-head": Figure(
         "ResNet8 rot15, head alone", "resnet8-channels", "rot15", {"update": "last"}, None, 24_000, 8,
         {"learningRate": ["0.1", "0.3"]}, learningRate="0.3", **FREE),
@@ -123,7 +123,7 @@ FIGURES = {
     "low-precision": Figure(
         "mnist-7 rot30, int8 only, batch 1, Q 8", "mnist7-6bit", "rot30",
         zeroth_order("zerothOrder", *CONVOLUTIONS, queries=8), 92.0, 100_000, 1,
-        {"learningRate": ["0.003", "0.01", "0.03"]}, learningRate="0.01", weights="int8", **FREE),
+        {"learningRate": ["0.003", "0.01", "0.03", "0.1"]}, learningRate="0.03", weights="int8", **FREE),
 }  # fmt: skip
 
 

@@ -35,7 +35,11 @@ find_target() {
 build_modules() {
   local options=()
   if [ "$triple" != - ]; then options=(--triple "$triple" "${embedded[@]}"); fi
-  case $triple in armv7*) options+=("${swift_self[@]}") ;; esac
+  case $triple in
+    armv7*) options+=("${swift_self[@]}") ;;
+    # Boards may have their memory beyond the first 2 GiB.
+    riscv64*) options+=(-Xcc -mcmodel=medany) ;;
+  esac
   local scratch=$work/$triple
   [ "$triple" != - ] || scratch=$work/host
   quietly swift build --package-path "$root" --scratch-path "$scratch" -c release \

@@ -32,6 +32,11 @@ struct ExportTests {
       of: model.network, digest: model.digest.hexadecimal, isDequantized: false)
     let file = try ONNXModel(parsing: bytes, fileName: "exported.onnx")
     #expect(file.opset == 17)
+    // onnxruntime refuses a file in which two nodes, or two values, have one name.
+    let nodeNames = file.graph.nodes.map(\.name)
+    #expect(Set(nodeNames).count == nodeNames.count)
+    let valueNames = file.graph.nodes.flatMap(\.outputs) + file.graph.initializers.map(\.name)
+    #expect(Set(valueNames).count == valueNames.count)
     let again = try FloatNetwork(importing: file)
     #expect(again.prescribesRanges)
     #expect(again.warnings.isEmpty)

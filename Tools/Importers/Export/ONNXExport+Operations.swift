@@ -127,16 +127,19 @@ extension ONNXExport {
     func constant(_ what: String, _ values: [Int]) -> String {
       integers("\(name).\(what)", .int64, [values.count], values.map(Int64.init))
     }
+    let after = zip(axes, counts).map { $0.2 - $0.0.before - $1 }
+    let isPadded = after.contains { $0 != 0 } || axes.contains { $0.0.before != 0 }
     var result = input
     if zip(axes, counts).contains(where: { $0.0.start != 0 || $0.0.step != 1 || $0.1 != $1 }) {
       let starts = constant("starts", axes.map { $0.0.start })
       let ends = constant("ends", zip(axes, counts).map { $0.0.start + ($1 - 1) * $0.0.step + 1 })
       let which = constant("axes", [1, 2, 3])
       let steps = constant("steps", axes.map { $0.0.step })
-      result = add("Slice", [result, starts, ends, which, steps], "\(name).slice", layer: name)
+      result = add(
+        "Slice", [result, starts, ends, which, steps], "\(name).slice",
+        layer: isPadded ? nil : name)
     }
-    let after = zip(axes, counts).map { $0.2 - $0.0.before - $1 }
-    if after.contains(where: { $0 != 0 }) || axes.contains(where: { $0.0.before != 0 }) {
+    if isPadded {
       let pads = constant("pads", [0] + axes.map { $0.0.before } + [0] + after)
       result = add("Pad", [result, pads], "\(name).padded", layer: name)
     }

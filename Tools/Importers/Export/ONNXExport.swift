@@ -21,6 +21,8 @@ public struct ONNXExport {
   /// For every tensor of the model, the real value in the graph.
   var values: [Value] = []
   private var takenNames: Set<String> = ["input", "output"]
+  /// Nodes have names of their own, and onnxruntime insists that each has another.
+  private var takenNodeNames: Set<String> = []
 
   /// A value of the graph: [N, C, H, W], or [N, n] for what a fully connected layer gives.
   struct Value {
@@ -155,9 +157,15 @@ public struct ONNXExport {
     _ attributes: [ONNXAttribute] = [], layer: String? = nil
   ) -> String {
     let result = fresh(output)
+    var name = layer ?? result
+    var number = 2
+    while !takenNodeNames.insert(name).inserted {
+      name = "\(layer ?? result)#\(number)"
+      number += 1
+    }
     nodes.append(
       ONNXNode(
-        operatorType, name: layer ?? result, inputs: inputs, outputs: [result],
+        operatorType, name: name, inputs: inputs, outputs: [result],
         attributes: attributes))
     return result
   }

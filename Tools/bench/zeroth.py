@@ -124,6 +124,9 @@ FIGURES = {
         "mnist-7 rot30, int8 only, batch 1, Q 8", "mnist7-6bit", "rot30",
         zeroth_order("zerothOrder", *CONVOLUTIONS, queries=8), 92.0, 100_000, 1,
         {"learningRate": ["0.003", "0.01", "0.03", "0.1"]}, learningRate="0.03", weights="int8", **FREE),
+    "low-precision-bp": Figure(
+        "the same by back-propagation, 6,000 samples", "mnist7-6bit", "rot30", {"update": "full"}, None,
+        6_000, 1, {"learningRate": ["0.003", "0.01", "0.03"]}, learningRate="0.03", weights="int8", **FREE),
 }  # fmt: skip
 
 

@@ -31,15 +31,20 @@ let body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt = { start, count i
   return 0
 }
 
-guard let name = CommandLine.arguments.dropFirst().first, name != "--list" else {
-  print(Reader.all.map(\.name).joined(separator: "\n"))
-  exit(0)
+/// Hands the arguments behind the reader's name to the driver.
+func fuzz() -> CInt {
+  guard let name = CommandLine.arguments.dropFirst().first, name != "--list" else {
+    print(Reader.all.map(\.name).joined(separator: "\n"))
+    return 0
+  }
+  guard let reader = Reader.all.first(where: { $0.name == name }) else {
+    FileHandle.standardError.write(Data("no reader \(name)\n".utf8))
+    return 2
+  }
+  chosen = reader
+  var count = CommandLine.argc - 1
+  var arguments = CommandLine.unsafeArgv + 1
+  return runDriver(&count, &arguments, body)
 }
-guard let reader = Reader.all.first(where: { $0.name == name }) else {
-  FileHandle.standardError.write(Data("no reader \(name)\n".utf8))
-  exit(2)
-}
-chosen = reader
-var count = CommandLine.argc - 1
-var arguments = CommandLine.unsafeArgv + 1
-exit(runDriver(&count, &arguments, body))
+
+exit(fuzz())

@@ -43,7 +43,10 @@ func run(_ arguments: [String]) throws {
   for path in arguments[2...] {
     let text = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     let fields = try RecipeDocument(text[...], file: path).resolved(for: model, hasLabels: true)
-    let recipe = try RecipeMemory(fields, model).recipe
+    // The recipe is a view of this memory, as the network is of the model's.
+    let canonical = try RecipeMemory(fields, model)
+    defer { withExtendedLifetime((canonical, prepared, model)) {} }
+    let recipe = canonical.recipe
     let request = SessionRequest(
       samples: Int(recipe.microBatch), isCompact: true, training: recipe.needs)
     let sink = Memory()
@@ -53,6 +56,7 @@ func run(_ arguments: [String]) throws {
     print("          journal \(digests.journal.hexadecimal)")
 
     let log = AlignedMemory(sink.storage.bytes)
+    defer { withExtendedLifetime(log) {} }
     let again = try makeSession(model.network, request, in: memory.bytes)
     let verdict = try check(log.view(of: UInt8.self), again, recipe, on: prepared.samples)
     guard case .reproduced(let steps) = verdict else {

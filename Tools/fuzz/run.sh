@@ -17,8 +17,8 @@ export TALLY_FUZZ=1
 swift build -c release --sanitize fuzzer --product TallyFuzz --scratch-path .build/fuzz
 program=.build/fuzz/release/TallyFuzz
 readers=("$@")
-[ $# -gt 0 ] || mapfile -t readers < <("$program" --list)
 python3 Tools/fuzz/corpus.py .build/fuzz/seeds
+[ $# -gt 0 ] || mapfile -t readers < <(ls .build/fuzz/seeds)
 
 each=$(((seconds + ${#readers[@]} - 1) / ${#readers[@]}))
 total=0
@@ -27,7 +27,7 @@ for reader in "${readers[@]}"; do
   corpus=.build/fuzz/corpus/$reader
   log=.build/fuzz/$reader.log
   mkdir -p "$corpus" .build/fuzz/found
-  if ! "$program" "$reader" -seed="$seed" -max_total_time="$each" -timeout=10 -rss_limit_mb=1024 \
+  if ! TALLY_FUZZ_READER=$reader "$program" -seed="$seed" -max_total_time="$each" -timeout=10 -rss_limit_mb=1024 \
     -malloc_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
     -artifact_prefix=".build/fuzz/found/$reader-" "$corpus" ".build/fuzz/seeds/$reader" \
     >"$log" 2>&1; then

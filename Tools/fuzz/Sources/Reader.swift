@@ -6,9 +6,9 @@ import TallyHost
 ///
 /// A reader may refuse, with an exit status of its kind; it may not trap, hang, or take memory that its
 /// input does not pay for. What it accepts must also work: networks run, journals are shown.
-struct Reader {
+struct Reader: Sendable {
   let name: String
-  let read: (ArraySlice<UInt8>) throws(InputError) -> Void
+  let read: @Sendable (ArraySlice<UInt8>) throws(InputError) -> Void
 
   static let all: [Reader] = [
     onnx, safetensors, npy, npz, gzip, idx, csv, cifar, json, network, recipe, kind, model, journal,
@@ -137,7 +137,8 @@ struct Reader {
     _ = host.session.logits(sample: 0)[0]
   }
 
-  static let smallModel: LoadedModel = {
+  // Read by one thread, and never changed.
+  nonisolated(unsafe) static let smallModel: LoadedModel = {
     let text = """
       {"input": [6, 6, 2], "layers": [
         {"kind": "convolution", "filters": 4, "kernel": 3, "activation": "relu", "name": "a"},

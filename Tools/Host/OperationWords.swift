@@ -1,21 +1,11 @@
+import Importers
 public import Tally
 
 extension Tally.Operation {
   /// The operation's name for tables.
   public var words: String {
-    switch self {
-    case .convolution(let shape): shape.isDepthwise ? "depthwise convolution" : "convolution"
-    case .fullyConnected: "fully connected"
-    case .maxPooling: "max pooling"
-    case .averagePooling: "average pooling"
-    case .add: "add"
-    case .multiply: "multiply"
-    case .concatenate: "concatenate"
-    case .table: "table"
-    case .rescale: "rescale"
-    case .slicePad: "slice and pad"
-    case .upsample: "upsample"
-    }
+    if case .convolution(let shape) = self, shape.isDepthwise { return "depthwise convolution" }
+    return kindName
   }
 }
 

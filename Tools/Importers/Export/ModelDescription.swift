@@ -1,4 +1,4 @@
-import Tally
+public import Tally
 
 /// A model without its parameters, as JSON with integers and exact decimals only.
 struct ModelDescription {
@@ -104,7 +104,7 @@ struct ModelDescription {
 
 extension Tally.Operation {
   /// The kind as `Formats/model.md` names it.
-  var kindName: String {
+  public var kindName: String {
     switch self {
     case .convolution: "convolution"
     case .fullyConnected: "fully connected"

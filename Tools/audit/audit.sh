@@ -11,8 +11,8 @@ source "$audit/../firmware/build.sh"
 
 # The processors, each with the name image.py knows it by and whether its IR is checked too.
 processors='
-armv6m-none-none-eabi     arm      ir
-armv7em-none-none-eabi    arm      ir
+armv6m-none-none-eabi     armv6m   ir
+armv7em-none-none-eabi    armv7em  ir
 riscv32-none-none-eabi    riscv    -
 riscv64-none-none-eabi    riscv    -
 aarch64-none-none-elf     aarch64  -
@@ -48,6 +48,7 @@ audit_everything() {
   check 'sources' python3 "$audit/sources.py" "$root/Sources"
   while read -r triple architecture ir; do
     [ -n "$triple" ] || continue
+    build_modules TallyC
     build_modules
     probe "$architecture"
     check "${triple/#-/host} $architecture, machine code" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the machine code of the core: no allocation, no floating point, few outside names.
 
-    image.py ARCHITECTURE FILE…     arm, riscv, aarch64, wasm or x86
+    image.py ARCHITECTURE FILE…     armv6m, armv7em, riscv, aarch64, wasm or x86
 
 For boards FILE is the probe: the core and the firmware application, linked without any library, so that
 what they call from outside stays undefined and can be listed. For the host (x86) it is every object
@@ -30,9 +30,11 @@ ALLOWED = re.compile(
 
 # An instruction is floating-point if its name matches and its operands do not match the second pattern.
 NEVER = re.compile(r"(?!)")
+# Nothing else on these cores begins with v: they have no integer vector unit.
+ARM = (re.compile(r"^(v[a-z]|fldm|fstm)"), NEVER)
 INSTRUCTIONS = {
-    # Nothing else on these cores begins with v: they have no integer vector unit.
-    "arm": (re.compile(r"^(v[a-z]|fldm|fstm)"), NEVER),
+    "armv6m": ARM,
+    "armv7em": ARM,
     "riscv": (re.compile(r"^(c\.)?f(?!ence)"), NEVER),
     # fmov between registers moves bits; fneg d, d flips the sign bit: compilers make the constant
     # 0x7fff… that way. Neither makes a number out of a number.
@@ -70,8 +72,9 @@ def instructions(file):
             yield function, match[1]
 
 
-# Arm: Swift passes `self` in r10, which a caller expects back. Swift 6.3.1's compiler can lose that: it
-# turns loads from r10 into one that moves r10 on, in a function that does not save it.
+# Thumb-2: Swift passes `self` in r10, which a caller expects back. Swift 6.3.1's compiler can lose that:
+# it turns loads from r10 into one that moves r10 on, in a function that does not save it. Thumb-1 cannot
+# load from r10 and saves it by way of lower registers.
 MOVES_SELF = re.compile(r"^(ldm\S*|stm\S*)\s+r10!|^(ldr|str)\S*\s.*\[r10[^\]]*\](!|,)"
     r"|^(?!cmp|cmn|tst|teq|str|push|stm)\w+(\.w)?\s+r10,")
 SAVES_SELF = re.compile(r"^(push|stmdb)\S*\s.*(r10|r[4-9]-r1[01])")
@@ -87,7 +90,7 @@ def check_instructions(architecture, files):
             if pattern.match(instruction.split()[0]) and not exception.match(instruction):
                 findings.append(f"floating-point instruction in {function}: {instruction}")
             # Outlined pieces are part of functions that have saved it.
-            if architecture != "arm" or function.startswith("OUTLINED_FUNCTION"):
+            if architecture != "armv7em" or function.startswith("OUTLINED_FUNCTION"):
                 continue
             if SAVES_SELF.match(instruction):
                 saves[file, function] = True

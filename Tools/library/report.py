@@ -3,9 +3,9 @@
 
     report.py ARCHITECTURE OBJECT UNSTRIPPED
 
-UNSTRIPPED still has the build attributes that a disassembler reads. Prints bytes of code and constants per module and the outside names; exits 1 if there is a
-floating-point instruction, an allocation, or an outside name that is no memory mover and no integer
-helper of a compiler.
+UNSTRIPPED still has the build attributes that a disassembler reads. Prints bytes of code and constants
+per module and the outside names; exits 1 if there is a floating-point instruction, an allocation, or an
+outside name that is no memory mover and no integer helper of a compiler.
 """
 import os
 import sys

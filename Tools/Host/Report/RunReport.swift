@@ -106,7 +106,9 @@ public struct RunReport {
     if let sums = answers?.result.sums {
       tiles.append((DecimalText.percent(sums.correct, of: sums.samples), "right on test data"))
     }
-    if let memory { tiles.append((DecimalText.bytes(memory.byteCount), "RAM, planned for a board")) }
+    if let memory {
+      tiles.append((DecimalText.bytes(memory.byteCount), "RAM, planned for a board"))
+    }
     if let inputs = journal.inputs {
       tiles.append((DecimalText.grouped(inputs.sampleCount), "training samples"))
     }

@@ -47,6 +47,8 @@ extension Deriver {
       count += 1
     }
     let accumulator = sum + bias(index, o)
+    // No run makes another; a forged trace may.
+    guard Int32(exactly: accumulator) != nil else { return nil }
     var lines = [
       "accumulator  Σ w·(x − Z) over \(count) products = \(sum), + b \(bias(index, o)) = "
         + "\(accumulator)   (SPEC 6.1)"

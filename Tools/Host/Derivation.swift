@@ -61,6 +61,7 @@ package struct Deriver {
   /// A trace may come from anybody: entries must have the sizes that the model gives them.
   func fits(_ header: TraceEntry) -> Bool {
     let index = Int(header.index)
+    guard header.width == width(header) else { return false }
     switch header.kind {
     case .input, .output, .gradient, .lossGradient:
       return index < network.tensorCount
@@ -80,6 +81,20 @@ package struct Deriver {
       guard index < network.nodeCount else { return false }
       let count = network.node(index).scaleCount
       return header.count == (header.kind == .weightScales ? 2 * count : count)
+    }
+  }
+
+  /// Bytes of a value.
+  private func width(_ header: TraceEntry) -> Int {
+    switch header.kind {
+    case .weights, .input, .gradient: 1
+    case .output:
+      (1...network.nodeCount).contains(Int(header.index))
+        && network.node(Int(header.index) - 1).hasAccumulators ? 4 : 1
+    case .biases, .weightScales, .masters, .weightVelocities, .biasVelocities, .scaleVelocities,
+      .tensorScales, .largestGradient, .lossGradient, .biasGradient, .weightGradient, .differences,
+      .perturbedLogits, .labels, .targets:
+      4
     }
   }
 

@@ -233,6 +233,14 @@ void tally_max_pool_gradient_s8(
       input, height, width, channels, window, output_height, output_width, g, gradient);
 }
 
+void tally_max_pool_scatter_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int8_t *gradient) {
+  VERSION(max_pool_scatter_s8)(
+      input, height, width, channels, window, output_height, output_width, g, gradient);
+}
+
 uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
   return VERSION(mask_s32)(count, mask, values);
 }

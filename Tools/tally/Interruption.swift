@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// Ctrl-C and SIGTERM, noticed between two steps.
 enum Interruption {
@@ -22,6 +22,6 @@ enum Interruption {
       sigaction(number, &action, nil)
     }
     // Writing to a reader that went away must not end a run before its journal is flushed.
-    Foundation.signal(SIGPIPE, SIG_IGN)
+    Platform.signal(SIGPIPE, SIG_IGN)
   }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -113,11 +113,10 @@ private struct TrainCommand {
     resuming journal: LoadedJournal?
   ) throws(InputError) -> LiveLog? {
     guard arguments.has("--log") || arguments.has("--tensorboard") else { return nil }
-    let name = (try arguments.require("--journal") as NSString).lastPathComponent
+    let name = Path.stem(of: try arguments.require("--journal"))
     var live = try LiveLog(
       log: arguments["--log"], tensorboard: arguments["--tensorboard"],
-      name: (name as NSString).deletingPathExtension,
-      force: arguments.has("--force") || journal != nil,
+      name: name, force: arguments.has("--force") || journal != nil,
       inputs: try inputs(arguments.require("--data")))
     live.begin(run, model, samples, resuming: journal)
     return live

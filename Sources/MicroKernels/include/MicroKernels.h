@@ -183,6 +183,32 @@ void tally_convolve_s8(
     const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
     int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc);
 
+/// Bytes of packed weights for `tally_convolve_input_gradient_s8`; dilation 1.
+size_t tally_packed_gradient_s8_bytes(
+    int32_t inputs, const struct tally_window *window, int32_t outputs);
+
+/// Where tap (u, v) stands among the taps of turned weights: taps that meet the same input positions lie
+/// together, the last first. Without strides all of them do.
+int32_t tally_gradient_tap(const struct tally_window *window, int32_t u, int32_t v);
+
+/// Packs weights [inputs, taps, outputs], the taps as `tally_gradient_tap` says.
+void tally_pack_gradient_s8(
+    int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
+    void *packed);
+
+/// Bytes of a padded copy of g for `rows` input rows, wherever they begin.
+size_t tally_padded_gradient_s8_bytes(
+    const struct tally_window *window, int32_t rows, int32_t width, int32_t outputs);
+
+/// gradient[row][column][i] = Σ w[o][u][v][i]·g of the outputs that tap (u, v) brings to the input position,
+/// for input rows first_row ..< end_row; dilation 1. No product with the zeros between strides is made.
+///
+/// - g: [output_height, output_width, outputs].
+void tally_convolve_input_gradient_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t outputs,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    int32_t inputs, const void *packed, int8_t *padded, int32_t *gradient);
+
 /// C[m][n] = Σ_u Σ_k A[m·lda + u·step + k]·B_u[n][k]: `runs` packed matrices one after another. K a
 /// multiple of 4; all of it is read, so B_u may be packed for up to 3 less.
 void tally_gemm_s8_runs(
@@ -221,6 +247,12 @@ void tally_max_pool_gradient_s8(
     const int8_t *input, int32_t height, int32_t width, int32_t channels,
     const struct tally_window *window, int32_t output_height, int32_t output_width,
     const int8_t *g, int32_t *gradient);
+
+/// The same in int8 where windows do not overlap, so that every element has one gradient at most.
+void tally_max_pool_scatter_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int8_t *gradient);
 
 // ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
 //

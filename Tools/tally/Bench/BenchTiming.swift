@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// Microseconds per call: median, least and most of the repetitions.
 struct BenchTiming: Sendable {

@@ -77,12 +77,19 @@ public struct FisherPotentials {
   ///
   /// - Parameters:
   ///   - session: planned for one sample and for `recipe`.
-  ///   - recipe: updates the weights of every weighted node, at rates of zero.
+  ///   - recipe: updates the weights of every weighted node, and the Scales of all that have any, at rates of
+  ///     zero: the session then keeps what the potentials are made of.
   ///   - count: the first so many of the samples.
   public func measure(_ session: Session, _ recipe: Recipe, _ samples: Samples, count: Int) {
     precondition(
       recipe.learningRate(.weights) == .zero && recipe.learningRate(.head) == .zero,
       "measuring potentials changes no weights")
+    for index in 0..<network.nodeCount where network.node(index).operation.weighted != nil {
+      let wanted: UpdateSet =
+        network.node(index).hasAccumulators ? .weights : [.weights, .scales]
+      precondition(
+        recipe.update(ofNode: index).isSuperset(of: wanted), "a session that keeps too little")
+    }
     let none = Backward.Rates(
       weights: .zero, biases: .zero, head: .zero, scales: .zero, microBatches: 1)
     for sample in 0..<min(count, samples.count) {

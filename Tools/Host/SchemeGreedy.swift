@@ -88,9 +88,13 @@ final class MeasuredPotentials {
   ) throws(InputError) {
     memory = AlignedMemory(byteCount: 8 * FisherPotentials.wordCount(model.network))
     values = FisherPotentials(model.network, memory: memory.view(of: Int64.self))
+    // Scales beside weights, so that the plan keeps the outputs that γ reads as well as the inputs.
     var fields = RecipeFields(
       rates: .init(all: .zero),
-      updates: model.nodes.map { $0.operation.weighted == nil ? [] : .weights })
+      updates: model.nodes.map { node in
+        node.operation.weighted == nil
+          ? [] : node.hasAccumulators ? .weights : [.weights, .scales]
+      })
     (fields.batch, fields.microBatch, fields.seed, fields.loss) = (1, 1, recipe.seed, recipe.loss)
     guard let memory = try? RecipeMemory(fields, model) else {
       throw InputError(605, "the layers' weights cannot be trained", exit: 4)

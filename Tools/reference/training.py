@@ -179,6 +179,7 @@ class Training:
         check_against(recipe, net)
         self.net, self.recipe, self.data, self.validation = net, recipe, data, validation
         self.trace = trace or (lambda text, form, values: None)
+        self.on_gradient = lambda k, gradient: None  # sees the gradient of every node's output
         self.samples = data.count
         self.planned = recipe.planned_steps(self.samples)
         self.steps_per_epoch = -(-self.samples // recipe.batch)
@@ -384,6 +385,7 @@ class Training:
             if k + 1 not in gradients:
                 continue
             node, g = net.nodes[k], gradients.pop(k + 1)
+            self.on_gradient(k, g)
             self.trace(f"step {draws.step} micro-batch {draws.micro_batch} gradient of tensor {k + 1} "
                        f"scale {g.scale.m} {g.scale.e}", "b", g.values)
             inputs = [tensors[i].values for i in node.inputs]

@@ -45,19 +45,25 @@ public struct FisherPotentials {
     return memory.slice(first(index) + shape.output.channels, shape.selectableCount)
   }
 
+  /// The logarithm of a layer's potential, Q16; `nil` where it is 0.
+  public func potential(ofNode index: Int) -> Int32? {
+    let outputs = outputs(ofNode: index)
+    var total: Int64 = 0
+    for c in 0..<outputs.count { total = saturatingSum(total, outputs[c]) }
+    return total == 0 ? nil : logarithmBase2(total)
+  }
+
   /// Score of a layer of which `count` selectable channels change, Q16: the logarithm of its potential over
   /// its weights and its multiply-accumulates. `nil` without potential.
   ///
   /// - Parameter count: `nil` for all weights.
   public func score(ofNode index: Int, selecting count: Int? = nil) -> Int32? {
-    guard let shape = network.node(index).operation.weighted else { return nil }
-    let outputs = outputs(ofNode: index)
-    var total: Int64 = 0
-    for c in 0..<outputs.count { total = saturatingSum(total, outputs[c]) }
-    if total == 0 { return nil }
+    guard let shape = network.node(index).operation.weighted,
+      let potential = potential(ofNode: index)
+    else { return nil }
     let selected = count.map { shape.selecting($0) } ?? shape
     let multiplies = max(1, selected.weightCount &* selected.output.positions)
-    return logarithmBase2(total) &- logarithmBase2(Int64(selected.weightCount))
+    return potential &- logarithmBase2(Int64(selected.weightCount))
       &- logarithmBase2(Int64(multiplies))
   }
 

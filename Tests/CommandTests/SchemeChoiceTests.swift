@@ -139,7 +139,7 @@ import Testing
   func command() throws {
     let sandbox = try Sandbox()
     defer { withExtendedLifetime(sandbox) {} }
-    for way in ["fisher", "contribution", "search", "magnitude", "random"] {
+    for way in ["fisher", "potential", "contribution", "search", "magnitude", "random"] {
       let outcome = sandbox.run(
         "plan", "m.tally", "--budget", "64KiB", "--select", way, "--data", "d.npz", "--validate",
         "d.npz", "--set", "batch=8", "--set", "epochs=1", "-o", "\(way).json", "--json")

@@ -69,6 +69,9 @@ extension Golden {
       #expect((score != nil) == block.has("expect score of \(node)"))
       guard let score else { continue }
       expectEqual(score, try block.number("expect score of \(node)"), "\(block), node \(node)")
+      expectEqual(
+        found.values.potential(ofNode: node), try block.number("expect potential of \(node)"),
+        "\(block), node \(node)")
       guard channels.count > 0 else { continue }
       let half = max(1, (channels.count + 1) / 2)
       expectEqual(

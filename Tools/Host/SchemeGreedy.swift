@@ -27,12 +27,19 @@ extension SchemeBudget {
 
   /// TinyTrain's choice: Fisher potentials over weights and multiply-accumulates, from one pass.
   ///
-  /// - Parameter count: samples that are looked at.
-  public func fisher(_ samples: PreparedSamples, count: Int) throws(InputError) -> SchemeAdvice {
+  /// - Parameters:
+  ///   - count: samples that are looked at.
+  ///   - isPerCost: whether a potential is divided by what the layer costs, or counts alone.
+  public func fisher(
+    _ samples: PreparedSamples, count: Int, isPerCost: Bool = true
+  ) throws(InputError) -> SchemeAdvice {
     let potentials = try MeasuredPotentials(model, recipe, samples, count: count)
     var rankings: [Int: Ranking] = [:]
     for node in weighted {
-      guard let score = potentials.values.score(ofNode: node) else { continue }
+      let values = potentials.values
+      guard
+        let score = isPerCost ? values.score(ofNode: node) : values.potential(ofNode: node)
+      else { continue }
       let channels = potentials.values.channels(ofNode: node)
       let order = (0..<channels.count).sorted { (channels[$0], -$0) > (channels[$1], -$1) }
       rankings[node] = Ranking(score: Int(score), channels: order.isEmpty ? nil : order)

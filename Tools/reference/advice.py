@@ -111,17 +111,21 @@ class Potentials:
             q = [sat64(a + rho[o] * b) for a, b in zip(q, inner)]
         add_squares(self.channels[k], q, mul(mul(weight_scale, x.scale), g.scale))
 
+    def potential(self, k):
+        """Q16, or None."""
+        total = min(sum(self.outputs[k]), F_LIMIT)
+        return log2(total) if total else None
+
     def score(self, k, selected=None):
         """Q16, or None without potential; `selected` of the node's channels, all if None."""
-        node, x = self.net.nodes[k], self.read(k)
-        total = min(sum(self.outputs[k]), F_LIMIT)
-        if total == 0:
+        node, x, potential = self.net.nodes[k], self.read(k), self.potential(k)
+        if potential is None:
             return None
         parameters = fan_in(node, x) * node.shape[2]
         positions = node.shape[0] * node.shape[1]
         if selected is not None:
             parameters = parameters // len(self.channels[k]) * selected
-        return log2(total) - log2(parameters) - log2(max(1, parameters * positions))
+        return potential - log2(parameters) - log2(max(1, parameters * positions))
 
 
 def add_squares(potentials, values, unit):

@@ -69,6 +69,7 @@ def potentials(models):
             block.expect(f"channels of {k}", "q", found.channels[k])
             score = found.score(k)
             if score is not None:
+                block.add(f"expect potential of {k}", found.potential(k))
                 block.add(f"expect score of {k}", score)
                 if found.channels[k]:
                     half = max(1, (len(found.channels[k]) + 1) // 2)

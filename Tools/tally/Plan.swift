@@ -24,15 +24,17 @@ extension Verb {
     details: """
       Flash is the model file, read in place. RAM is the arena: everything a session touches but
       the data and the stack. The peak is what lives at the fullest time; no plan can do with less.
-      The journal is what one step adds to it at most: a buffer that takes a step at once is that large.
+      The journal is what one step adds to it at most: a buffer for one step is that large.
 
-      --select fisher looks at --samples N samples (default 256), once; --select contribution and
+      --select fisher looks at --samples N samples (default 256), once, and weighs what it finds
+      against weights and multiplies; --select potential does not. --select contribution and
       --select search train by the recipe, part by part, and count right answers; --select magnitude
       and --select random are for comparison (SPEC 8.13). --select zeroth-order tries what to perturb
       in short runs on --data, and keeps what has the least loss on --validate.
 
-      JSON: flashBytes, ramBytes, stackBytes (at most, on a 32-bit board), journalBytes (a step's, at
-      most), lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare schemes; with --select layers, macs, recipe.
+      JSON: flashBytes, ramBytes, stackBytes (at most, on a 32-bit board), journalBytes (a step's,
+      at most), lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare schemes; with
+      --select layers, macs, recipe.
       """
   ) { arguments, console in
     let budget = try arguments["--budget"].map(bytes)

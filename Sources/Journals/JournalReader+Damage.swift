@@ -44,11 +44,15 @@ extension JournalReader {
     return true
   }
 
-  /// Whether a chained record at `place` follows from the records so far.
+  /// Whether a chained record at `place`, or behind notes that stand there, follows from the records so
+  /// far.
   private func isFollowed(_ place: Int) -> Bool {
-    guard bytes.count - place >= 4, let type = RecordType(rawValue: bytes[place]),
-      type.isChained
-    else { return false }
-    return continues(type, place + 4, Int(truncatingIfNeeded: u32(place) >> 8))
+    var place = place
+    while bytes.count - place >= 4, let type = RecordType(rawValue: bytes[place]) {
+      let length = Int(truncatingIfNeeded: u32(place) >> 8)
+      if type.isChained { return continues(type, place + 4, length) }
+      place += 4 + length
+    }
+    return false
   }
 }

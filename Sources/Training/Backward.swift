@@ -357,6 +357,8 @@ struct Backward {
 
   // MARK: Parameter gradients
 
+  /// Its own frame: what it needs does not lie under a node's input gradient.
+  @inline(never)
   func parameterGradients(_ index: Int, _ node: Node) {
     let update: UpdateSet =
       source == GradientPath.fromLoss ? recipe.update(ofNode: index) : [.weights, .biases]

@@ -73,7 +73,12 @@ class Potentials:
         z = logits(net, tensors[-1].values)[0]
         g = sample_loss(net, training.recipe, z, training.data, number)[1]
         gradients = {}
-        training.on_gradient = gradients.__setitem__
+
+        def observe(moment, step, micro_batch, *seen):
+            if moment == "gradient":
+                gradients[seen[0]] = seen[1]
+
+        training.observe = observe
         list(training.backward(tensors, g, 1, Draws(training.recipe.seed, number, 0), []))
         for k, gradient in gradients.items():
             if k in self.outputs and gradient.scale != ZERO:

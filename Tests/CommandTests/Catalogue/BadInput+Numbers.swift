@@ -22,6 +22,10 @@ extension BadInput {
       $0.floats("w", [12, 3], (0..<36).map { $0 == 5 ? 1e5 : Float($0 % 7) / 8 - 0.5 })
       $0.floats("b", [3], [0, 0, 0])
     },
+    calibrated(46, "many weights near half a step", 603) {
+      $0.floats("w", [12, 300], (0..<3600).map { $0 == 5 ? 100 : $0 % 2 == 0 ? 0.3 : -0.3 })
+      $0.floats("b", [300], [Float](repeating: 0, count: 300))
+    },
     sketch(47, "a negative variance", 604, 3) {
       $0.nodes[0].outputs = ["h"]
       $0.floats("one", [3], [1, 1, 1])
@@ -50,14 +54,14 @@ extension BadInput {
       sketch.add("QuantizeLinear", ["h", "s", "z"], "hq")
       sketch.add("DequantizeLinear", ["hq", "s", "z"], "y")
     },
-    sketch(49, "a float64 beyond float32", 606, 4) {
+    sketch(49, "a float64 beyond float32", 606, 3) {
       $0.initializers[0].raw = nil
       $0.initializers[0].elementType = .double
       $0.initializers[0].doubles = [Double](repeating: 1e300, count: 12)
     },
   ]
 
-  /// `convert` of x [N, 12] · w [12, 3] + b with the sandbox's data: a model, and a warning.
+  /// `convert` of x [N, 12] · w + b with the sandbox's data: a model, and a warning.
   private static func calibrated(
     _ number: Int, _ input: String, _ code: Int,
     _ build: @escaping @Sendable (inout ONNXSketch) -> Void

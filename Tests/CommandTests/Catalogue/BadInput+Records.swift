@@ -65,7 +65,7 @@ extension BadInput {
       change(&parts)
       parts.rechain()
       try box.write(parts.bytes, "run.tlj")
-      return box.verify("run.tlj", ["--structure"])
+      return box.run("verify", "run.tlj", "--model", "m.tally", "--structure", "--json")
     }
   }
 }

@@ -96,7 +96,7 @@ extension ErrorEntry {
       "The layer and the bound are given (SPEC 3, 5, 8.3).",
       do: "Split the layer, or convert with other calibration data."),
     ErrorEntry(
-      606, exit: "4", "a number that no type here holds",
+      606, exit: "3 or 4", "a number that no type here holds",
       "Complex numbers, or values beyond float32.", do: "Save it as float32."),
     ErrorEntry(
       607, exit: "warning", "converted without data",

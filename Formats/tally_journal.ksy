@@ -37,6 +37,8 @@ types:
           switch-on: kind
           cases:
             'record_kind::begin': begin
+            'record_kind::kept': kept
+            'record_kind::differences': differences
             'record_kind::step': step
             'record_kind::range': range
             'record_kind::root': root
@@ -187,20 +189,152 @@ types:
       - id: flags
         type: u1
         valid:
-          max: 3
-        doc: bit 0 weights; bit 1 biases.
+          max: 7
+        doc: bit 0 weights; bit 1 biases; bit 2 Scales.
+      - id: rule
+        type: u1
+        enum: selection_rule
+      - id: selected_channels
+        type: u2
       - id: reserved
-        contents: [0, 0, 0, 0, 0, 0, 0]
+        contents: [0, 0, 0, 0]
   block:
     seq:
       - id: kind
         type: u4
+        enum: block_kind
       - id: byte_length
         type: u4
       - id: body
         size: byte_length
+        type:
+          switch-on: kind
+          cases:
+            'block_kind::sparse_gradients': sparse_gradients
+            'block_kind::zeroth_order': zeroth_order
+            'block_kind::channel_lists': channel_lists
       - id: padding
         size: (4 - byte_length % 4) % 4
+  sparse_gradients:
+    doc-ref: Formats/recipe.md, block 1
+    seq:
+      - id: minimum
+        type: u2
+      - id: maximum
+        type: u2
+      - id: zeta
+        type: u2
+        doc: Q15, like minimum and maximum.
+      - id: head_minimum
+        type: u2
+        valid:
+          min: 2
+      - id: decay
+        type: u1
+        valid:
+          max: 30
+      - id: reserved
+        contents: [0, 0, 0]
+  zeroth_order:
+    doc-ref: Formats/recipe.md, block 2
+    seq:
+      - id: queries
+        type: u2
+        valid:
+          min: 1
+      - id: directions
+        type: u1
+        enum: directions
+      - id: difference
+        type: u1
+        enum: difference
+      - id: sign
+        type: u1
+        valid:
+          max: 1
+      - id: adapts_sigma
+        type: u1
+        valid:
+          max: 1
+      - id: sigma_weights
+        type: u1
+        valid:
+          min: 1
+          max: 63
+      - id: sigma_nodes
+        type: u1
+        valid:
+          min: 1
+          max: 63
+      - id: sigma_gains
+        type: scale
+      - id: sigma_logits
+        type: scale
+      - id: group_count
+        type: u2
+        valid:
+          min: 1
+      - id: reserved
+        contents: [0, 0]
+      - id: groups
+        type: group
+        repeat: expr
+        repeat-expr: group_count
+  group:
+    seq:
+      - id: node
+        type: u4
+      - id: coordinates
+        type: u1
+        enum: coordinates
+      - id: steps
+        type: u1
+        valid:
+          min: 1
+      - id: span
+        type: u2
+        valid:
+          min: 1
+  channel_lists:
+    doc-ref: Formats/recipe.md, block 3
+    seq:
+      - id: channels
+        type: u2
+        repeat: eos
+        doc: Of one node after the other; each node's selected_channels says how many.
+  kept:
+    doc-ref: Formats/journal.md, 0x08
+    seq:
+      - id: step
+        type: u4
+      - id: node_count
+        type: u4
+      - id: nodes
+        type: kept_node
+        repeat: expr
+        repeat-expr: node_count
+  kept_node:
+    seq:
+      - id: selected
+        type: u4
+      - id: touched
+        type: u4
+      - id: active
+        type: u4
+  differences:
+    doc-ref: Formats/journal.md, 0x09
+    seq:
+      - id: step
+        type: u4
+      - id: group
+        type: u4
+        valid:
+          max: 65535
+      - id: samples
+        type: u4
+      - id: differences
+        type: s4
+        repeat: eos
   step:
     doc-ref: Formats/journal.md, 0x02
     seq:
@@ -289,12 +423,39 @@ enums:
     4: root
     5: epoch
     6: end
+    8: kept
+    9: differences
     129: note
   range_kind:
     1: tensor
     2: weights
+    3: sigma
   method:
     1: back_propagation
+    2: zeroth_order
+    3: hybrid
+  selection_rule:
+    0: all
+    1: magnitude
+    2: first
+    3: random
+    4: listed
+  block_kind:
+    1: sparse_gradients
+    2: zeroth_order
+    3: channel_lists
+  directions:
+    0: per_sample
+    1: shared
+  difference:
+    0: antithetic
+    1: forward
+  coordinates:
+    1: weights
+    2: nodes
+    3: inputs
+    4: gain
+    5: channel_gains
   weights_mode:
     1: masters
     2: int8

@@ -23,8 +23,8 @@ public struct Replay {
 
   /// Takes all steps, or those before `last`.
   ///
-  /// - Returns: *reproduced* at the end record; *unfinished* if the journal ends, or the replay stops,
-  ///   before.
+  /// - Returns: *reproduced* at the end record; *unfinished* if the journal ends or is cut off, or the
+  ///   replay stops, before; *diverged* at a record that the journal's chain or the replay contradicts.
   public mutating func finish(before last: UInt32 = .max) -> Verdict {
     do throws(JournalError) {
       while run.step < last || reader.step.map({ $0 < last }) ?? true {
@@ -36,7 +36,7 @@ public struct Replay {
         if record.type == .end { return .reproduced(steps: run.step) }
       }
     } catch {
-      return .unfinished(steps: run.step, error)
+      return Verdict(error, steps: run.step)
     }
     return .unfinished(steps: run.step, nil)
   }

@@ -11,6 +11,20 @@ public enum Verdict: Equatable, Sendable {
   case unfinished(steps: UInt32, JournalError?)
 }
 
+extension Verdict {
+  /// What a journal's fault says behind `steps` steps that came out the same: one that was cut off is
+  /// unfinished, any other is evidence.
+  init(_ fault: JournalError, steps: UInt32) {
+    guard fault.code != .torn else {
+      self = .unfinished(steps: steps, fault)
+      return
+    }
+    self = .diverged(
+      step: fault.step ?? 0,
+      Difference(fault.code == .chainBroken ? .chain : .sequence, at: fault.offset))
+  }
+}
+
 /// What differs first, with the recorded and the recomputed bytes' place in the payload.
 public struct Difference: Equatable, Sendable {
   public enum Field: Equatable, Sendable {
@@ -89,7 +103,23 @@ public struct Comparison: RecordSink {
   private var currentStep: UInt32 { reader.step ?? 0 }
 
   public mutating func record(_ type: RecordType, _ payload: Payload, rest: RawSpan) {
-    guard verdict == nil, let expected = nextChained() else { return }
+    guard verdict == nil else { return }
+    let next: JournalReader.Record?
+    do throws(JournalError) {
+      next = try nextChained()
+    } catch {
+      verdict = Verdict(error, steps: steps)
+      if error.code == .torn, let field = firstMisfit(ofTorn: type, payload, rest, at: error.offset)
+      {
+        verdict = .diverged(
+          step: type == .step ? steps : currentStep, Difference(field, at: error.offset))
+      }
+      return
+    }
+    guard let expected = next else {
+      verdict = .unfinished(steps: steps, nil)
+      return
+    }
     let offset = expected.payload - 4
     guard expected.type == type else {
       verdict = .diverged(step: currentStep, Difference(.sequence, at: offset))
@@ -116,23 +146,50 @@ public struct Comparison: RecordSink {
     if type == .end { verdict = .reproduced(steps: steps) }
   }
 
-  /// The next record that is part of the chain; sets the verdict if there is none.
-  private mutating func nextChained() -> JournalReader.Record? {
-    do throws(JournalError) {
-      while let record = try reader.next() {
-        if record.type.isChained { return record }
-      }
-    } catch {
-      verdict =
-        error.code == .torn
-        ? .unfinished(steps: steps, error)
-        : .diverged(
-          step: error.step ?? 0,
-          Difference(error.code == .chainBroken ? .chain : .sequence, at: error.offset))
-      return nil
+  /// The next record that is part of the chain; `nil` at the journal's end.
+  private mutating func nextChained() throws(JournalError) -> JournalReader.Record? {
+    while let record = try reader.next() {
+      if record.type.isChained { return record }
     }
-    verdict = .unfinished(steps: steps, nil)
     return nil
+  }
+
+  /// What differs between a torn record and the one the run makes, if that is not how it begins: a
+  /// writer that was cut off leaves a beginning of its record, so these bytes were changed.
+  private func firstMisfit(
+    ofTorn type: RecordType, _ payload: Payload, _ rest: RawSpan, at offset: Int
+  ) -> Difference.Field? {
+    let count = reader.bytes.count - offset
+    // Notes are nobody's to make again.
+    if count == 0 || reader.bytes[offset] == RecordType.note.rawValue { return nil }
+    let length = payload.byteCount + rest.byteCount
+    let frame = UInt32(type.rawValue) | UInt32(truncatingIfNeeded: length) << 8
+    for index in 0..<min(4, count)
+    where reader.bytes[offset + index] != UInt8(truncatingIfNeeded: frame >> UInt32(8 * index)) {
+      return .sequence
+    }
+    for index in 0..<min(length, max(0, count - 4)) {
+      let isFixed = index < payload.byteCount
+      let made = isFixed ? payload[index] : rest.u8(at: index - payload.byteCount)
+      guard made != reader.bytes[offset + 4 + index] else { continue }
+      if !isFixed { return restField(type) }
+      if isCompared(type, index) { return Difference.Field(of: type, byte: index) }
+    }
+    return hasMisfitOfTornTag(type, offset + 4, length) ? .chain : nil
+  }
+
+  private func hasMisfitOfTornTag(_ type: RecordType, _ payload: Int, _ length: Int) -> Bool {
+    let count = reader.bytes.count - payload - length
+    guard count > 0 else { return false }
+    var chain = reader.chain
+    reader.bytes.slice(payload, length).withRawSpan {
+      chain.extend(type.rawValue, $0, rest: RawSpan())
+    }
+    for index in 0..<min(count, JournalFormat.tagByteCount)
+    where reader.bytes[payload + length + index] != chain.head[index] {
+      return true
+    }
+    return false
   }
 
   /// What stands behind a payload's fixed part.

@@ -17,7 +17,13 @@ package struct TraceEntry: Equatable, Sendable {
     case input = 16
     /// int8; int32 accumulators with their biases of a head that has them.
     case output
-    case lossGradient, gradient, biasGradient, weightGradient, differences
+    case lossGradient, gradient, biasGradient, weightGradient
+    /// What a query's differences have come to with one of its signs.
+    case differences
+    /// int32 logits of a perturbed pass.
+    case perturbedLogits
+    /// What the samples should give: a class each, or Q16 targets.
+    case labels, targets
   }
 
   package var phase: Phase
@@ -25,7 +31,8 @@ package struct TraceEntry: Equatable, Sendable {
   package var step: UInt32
   /// The micro-batch, or `Observation.wholeStep`.
   package var query: UInt32
-  /// Number of the tensor (input, output, gradients) or of the node.
+  /// Number of the tensor (input, output, gradients) or of the node; of differences and perturbed
+  /// logits 2·query, and 1 more for the opposite sign.
   package var index: UInt32
   /// Of a tensor's values; zero where there is none.
   package var scale: Scale
@@ -61,11 +68,11 @@ extension Observation {
   package func trace(into sink: inout some TraceSink) {
     switch moment {
     case .begun: traceState(.before, &sink)
-    case .forward(let index):
-      if index == 0 {
-        put(.input, 0, session.table.scale(0), session.activation(0), samples, &sink)
-      }
-      traceOutput(index, &sink)
+    case .loaded:
+      put(.input, 0, session.table.scale(0), session.activation(0), samples, &sink)
+      traceAnswers(&sink)
+    case .measured(let number): traceMeasurement(number, &sink)
+    case .forward(let index): traceOutput(index, &sink)
     case .backward(let index): traceGradients(index, &sink)
     case .contributed(let index): tracePending(index, .during, &sink)
     case .applied: traceState(.after, &sink)
@@ -140,6 +147,41 @@ extension Observation {
   }
 
   // MARK: - A micro-batch
+
+  private func traceAnswers(_ sink: inout some TraceSink) {
+    guard let answers else { return }
+    if let labels = answers.samples.labels {
+      begin(.labels, 0, .zero, samples, width: 4, .during, &sink)
+      for slot in 0..<samples { sink.append(labels.slice(answers.sample(slot), 1).bytes) }
+    } else {
+      begin(.targets, 0, .zero, samples * network.outputCount, width: 4, .during, &sink)
+      for slot in 0..<samples {
+        if let targets = answers.samples.targets(answers.sample(slot)) {
+          sink.append(targets.bytes)
+        }
+      }
+    }
+  }
+
+  /// The logits of a perturbed pass, and its query's differences as they now are.
+  private func traceMeasurement(_ number: Int, _ sink: inout some TraceSink) {
+    guard let zerothOrder = recipe.zerothOrder else { return }
+    begin(
+      .perturbedLogits, number, session.logitScale, samples * network.outputCount, width: 4,
+      .during,
+      &sink)
+    for sample in 0..<samples { sink.append(session.logits(sample: sample).bytes) }
+    let group = zerothOrder.group(zerothOrder.groupIndex(step: step))
+    let first = Int(truncatingIfNeeded: query) * Int(truncatingIfNeeded: recipe.microBatch)
+    func index(_ slot: Int) -> Int {
+      zerothOrder.differenceIndex(group, position: first + slot, query: number / 2)
+    }
+    let differences = session.arena.view(
+      session.table.offset(0, .differences), index(samples - 1) + 1, of: Int32.self)
+    let count = zerothOrder.isPerSample(group) ? samples : 1
+    begin(.differences, number, .zero, count, width: 4, .during, &sink)
+    for slot in 0..<count { sink.append(differences.slice(index(slot), 1).bytes) }
+  }
 
   private func traceOutput(_ index: Int, _ sink: inout some TraceSink) {
     let tensor = index + 1

@@ -96,55 +96,89 @@ public struct Trainer {
   @inline(never)
   private func tell(
     _ moment: Observation.Moment, _ observing: (Observation) -> Void,
-    query: UInt32 = Observation.wholeStep, samples: Int = 0
+    query: UInt32 = Observation.wholeStep, samples: Int = 0, answers: Observation.Answers? = nil
   ) {
     observing(
       Observation(
         moment: moment, session: session, recipe: recipe, step: step, query: query,
-        samples: samples, pass: nil))
+        samples: samples, pass: nil, answers: answers))
+  }
+
+  @inline(never)
+  private func tellLoaded(
+    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32,
+    _ observing: (Observation) -> Void
+  ) {
+    tell(
+      .loaded, observing, query: query, samples: positions.count,
+      answers: Observation.Answers(samples: samples, order: order, first: positions.lowerBound))
   }
 
   /// - Parameter observing: called at each moment of the step, for those who look into it.
   package mutating func takeStep(observing: (Observation) -> Void, onEvent: (Event) -> Void) {
     precondition(!isDone, "the run is over")
-    let order = SampleOrder(key: key, count: sampleCount, epoch: epoch)
-    let first = step % stepsPerEpoch * recipe.batch
-    let count = min(recipe.batch, sampleCount - first)
-    let microBatches = (count - 1) / recipe.microBatch + 1
-    let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
-    let rates = Backward.Rates(recipe, factor: factor, microBatches: microBatches)
-    var result = StepResult()
-    result.step = step
-    result.samples = count
-    session.table.reset(.saturated)
-    session.table.reset(.clipped)
-    tell(.begun, observing)
-    prepareUpdates(rates)
-    prepareSparseGradients()
-    let zerothOrder = recipe.zerothOrder.map {
-      ZerothOrderStep(session, recipe, $0, key: key, step: step, batch: Int(count))
-    }
-    result.batchDigest = batchDigest(order, first..<first + count)
-    for turn in 0..<microBatches {
-      let query = reversesMicroBatches && zerothOrder == nil ? microBatches - 1 - turn : turn
-      let start = first + query * recipe.microBatch
-      let end = min(start + recipe.microBatch, first + count)
+    let plan = stepPlan()
+    var result = beginStep(plan, observing)
+    let zerothOrder = zerothOrderStep(batch: Int(plan.count))
+    for turn in 0..<plan.rates.microBatches {
+      let query =
+        reversesMicroBatches && zerothOrder == nil ? plan.rates.microBatches - 1 - turn : turn
+      let start = plan.first + query * recipe.microBatch
+      let end = min(start + recipe.microBatch, plan.first + plan.count)
       runMicroBatch(
-        order, start..<end, query, rates, batch: count, zerothOrder, first: Int(start - first),
-        &result, observing: observing)
+        plan.order, start..<end, query, plan.rates, batch: plan.count, zerothOrder,
+        first: Int(start - plan.first), &result, observing: observing)
     }
-    finishStep(rates, zerothOrder)
-    tell(.applied, observing)
-    result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
-    result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
+    endStep(plan.rates, zerothOrder, &result, observing)
     onEvent(.step(result))
-    if let zerothOrder { report(zerothOrder, onEvent) }
-    if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
+    report(zerothOrder, onEvent)
     step += 1
   }
 
+  /// What a step takes, and how fast it goes.
+  private struct StepPlan {
+    let order: SampleOrder
+    /// Position of its first sample in the epoch, and its number of samples, B_t.
+    let first: UInt32
+    let count: UInt32
+    let rates: Backward.Rates
+  }
+
   // The parts of a step stand on each other on a board's stack only where one calls the other: inlined,
-  // the frames of all of them would lie under the deepest.
+  // the frames of all of them would lie under the deepest. A call of its own leaves a copy of the trainer
+  // on the caller's frame, so few are made from one.
+
+  @inline(never)
+  private func stepPlan() -> StepPlan {
+    let first = step % stepsPerEpoch * recipe.batch
+    let count = min(recipe.batch, sampleCount - first)
+    let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
+    return StepPlan(
+      order: SampleOrder(key: key, count: sampleCount, epoch: epoch), first: first, count: count,
+      rates: Backward.Rates(
+        recipe, factor: factor, microBatches: (count - 1) / recipe.microBatch + 1))
+  }
+
+  @inline(never)
+  private func beginStep(_ plan: StepPlan, _ observing: (Observation) -> Void) -> StepResult {
+    var result = StepResult()
+    result.step = step
+    result.samples = plan.count
+    session.table.reset(.saturated)
+    session.table.reset(.clipped)
+    tell(.begun, observing)
+    prepareUpdates(plan.rates)
+    prepareSparseGradients()
+    result.batchDigest = batchDigest(plan.order, plan.first..<plan.first + plan.count)
+    return result
+  }
+
+  @inline(never)
+  private func zerothOrderStep(batch: Int) -> ZerothOrderStep? {
+    recipe.zerothOrder.map {
+      ZerothOrderStep(session, recipe, $0, key: key, step: step, batch: batch)
+    }
+  }
 
   /// SPEC 9.3.
   @inline(never)
@@ -158,16 +192,26 @@ public struct Trainer {
   }
 
   @inline(never)
-  private func finishStep(_ rates: Backward.Rates, _ zerothOrder: ZerothOrderStep?) {
+  private func endStep(
+    _ rates: Backward.Rates, _ zerothOrder: ZerothOrderStep?, _ result: inout StepResult,
+    _ observing: (Observation) -> Void
+  ) {
     applyUpdates(microBatches: rates.microBatches, zerothOrder?.perturbation.group)
     updateLargestGradients()
     zerothOrder?.update(rates).apply()
+    tell(.applied, observing)
+    result.saturated = UInt32(truncatingIfNeeded: session.table.counter(.saturated))
+    result.clipped = UInt32(truncatingIfNeeded: session.table.counter(.clipped))
   }
 
+  /// What follows the step's own record.
   @inline(never)
-  private func report(_ zerothOrder: ZerothOrderStep, _ onEvent: (Event) -> Void) {
-    onEvent(.differences(zerothOrder.record))
-    if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
+  private func report(_ zerothOrder: ZerothOrderStep?, _ onEvent: (Event) -> Void) {
+    if let zerothOrder {
+      onEvent(.differences(zerothOrder.record))
+      if let change = zerothOrder.adaptSize() { onEvent(.rangeChange(change)) }
+    }
+    if recipe.tracksRanges { trackRanges { onEvent(.rangeChange($0)) } }
   }
 
   @inline(never)
@@ -182,6 +226,7 @@ public struct Trainer {
     _ result: inout StepResult, observing: (Observation) -> Void
   ) {
     load(order, positions)
+    tellLoaded(order, positions, query, observing)
     runForward(order, positions, query, zerothOrder, first: first, observing: observing)
     addLosses(order, positions, zerothOrder, first: first, &result)
     let backward = Backward(
@@ -206,7 +251,7 @@ public struct Trainer {
   ) {
     for index in 0..<session.network.nodeCount {
       if let zerothOrder, index == zerothOrder.firstNode {
-        measure(zerothOrder, order, positions, first: first)
+        measure(zerothOrder, order, positions, query, first: first, observing: observing)
       }
       session.run(index, samples: positions.count, observing: recipe.tracksRanges)
       // At once: a tensor that nobody reads again gives its memory to later ones.
@@ -250,13 +295,20 @@ public struct Trainer {
   /// Measures a micro-batch whose nodes before the perturbed ones have run (SPEC 8.15).
   @inline(never)
   private func measure(
-    _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>, first: Int
+    _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>,
+    _ query: UInt32, first: Int, observing: (Observation) -> Void
   ) {
-    let start = positions.lowerBound
-    zerothOrder.measure(first: first, samples: positions.count) { slot in
-      let sample = Int(truncatingIfNeeded: order[start &+ UInt32(truncatingIfNeeded: slot)])
-      return Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil).loss
+    zerothOrder.beginMeasuring(first: first)
+    for pass in zerothOrder.passes {
+      zerothOrder.run(pass, first: first, samples: positions.count)
+      for (slot, position) in positions.enumerated() {
+        let sample = Int(truncatingIfNeeded: order[position])
+        let loss = Trainer.loss(session, recipe.loss, samples, sample, slot: slot, gradient: nil)
+        zerothOrder.note(loss.loss, position: first + slot, pass: pass)
+      }
+      tell(.measured(pass), observing, query: query, samples: positions.count)
     }
+    zerothOrder.endMeasuring()
   }
 
   /// Loss of the sample in `slot` of the session, and whether its class is right.

@@ -72,8 +72,13 @@ public struct ZerothOrderRecipe {
     isPerSample(group) ? samples * queries : queries
   }
 
+  /// The place among a step's D of a query of the sample at a position of the step (SPEC 8.15).
+  func differenceIndex(_ group: CoordinateGroup, position: Int, query: Int) -> Int {
+    isPerSample(group) ? position * queries + query : query
+  }
+
   /// Whether directions differ between samples: tensors' always do.
-  func isPerSample(_ group: CoordinateGroup) -> Bool {
+  package func isPerSample(_ group: CoordinateGroup) -> Bool {
     group.isOfTensor || directions == .perSample
   }
 

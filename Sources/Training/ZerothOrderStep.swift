@@ -38,32 +38,37 @@ struct ZerothOrderStep {
   var firstNode: Int { session.network.firstPerturbedNode(group) }
 
   private func index(_ position: Int, _ query: Int) -> Int {
-    zerothOrder.isPerSample(group) ? position * zerothOrder.queries + query : query
+    zerothOrder.differenceIndex(group, position: position, query: query)
   }
 
   // MARK: Measuring
 
-  /// Runs all queries of a micro-batch whose nodes before `firstNode` have run.
-  ///
-  /// - Parameters:
-  ///   - first: the position in the step of the sample in slot 0.
-  ///   - loss: of the sample in a slot, from the logits as they are.
-  func measure(first: Int, samples: Int, loss: (_ slot: Int) -> Int64) {
-    if first == 0 {
-      differences.fill(0)
-      perturbation.size.baseLoss = 0
-    }
-    for query in 0..<zerothOrder.queries {
-      for side in 0..<(zerothOrder.difference == .antithetic ? 2 : 1) {
-        let sign: Int32 = side == 0 ? 1 : -1
-        perturbation.run(query: query, sign: sign, first: first, samples: samples)
-        for slot in 0..<samples {
-          add(sign, loss(slot), position: first + slot, query: query)
-        }
-      }
-    }
-    perturbation.restore()
+  /// The passes that a micro-batch measures with: 2·query, and 1 more for the opposite sign.
+  var passes: StrideTo<Int> {
+    stride(
+      from: 0, to: 2 * zerothOrder.queries, by: zerothOrder.difference == .antithetic ? 1 : 2)
   }
+
+  /// Before the passes of the micro-batch whose first sample is at position `first` of the step.
+  func beginMeasuring(first: Int) {
+    guard first == 0 else { return }
+    differences.fill(0)
+    perturbation.size.baseLoss = 0
+  }
+
+  /// Runs one pass of a micro-batch whose nodes before `firstNode` have run.
+  func run(_ pass: Int, first: Int, samples: Int) {
+    perturbation.run(
+      query: pass >> 1, sign: pass & 1 == 0 ? 1 : -1, first: first, samples: samples)
+  }
+
+  /// Takes in the loss of a sample in a pass.
+  func note(_ loss: Int64, position: Int, pass: Int) {
+    add(pass & 1 == 0 ? 1 : -1, loss, position: position, query: pass >> 1)
+  }
+
+  /// After the passes: every value is what it was.
+  func endMeasuring() { perturbation.restore() }
 
   /// Takes in the loss of a sample without perturbation.
   func note(baseLoss loss: Int64, position: Int) {

@@ -110,7 +110,7 @@ final class FaultyMachine {
 
   /// Holds what was found against what the machine did.
   func expect(
-    _ json: [String: Any], _ machine: FaultyMachine, operation: String, isDerived: Bool = true
+    _ json: [String: Any], _ machine: FaultyMachine, operation: String
   ) throws {
     let fault = try #require(machine.first)
     #expect(json["step"] as? Int == Int(fault.step), "\(json)")
@@ -120,7 +120,6 @@ final class FaultyMachine {
     }
     #expect(json["element"] as? Int == fault.element, "\(json)")
     #expect(json["values"] as? [Int] == [fault.right, fault.wrong], "\(json)")
-    guard isDerived else { return }
     #expect(json["expected"] as? Int == fault.right, "\(json)")
     #expect((json["confirmed"] as? String ?? "").hasSuffix("a.tlt"), "\(json)")
   }
@@ -203,7 +202,7 @@ final class FaultyMachine {
     try expect(json, machine, operation: "weights of head (node 1) after the step")
   }
 
-  @Test("a wrong gradient is found to the element, without a derivation")
+  @Test("a wrong gradient of the loss is found to the element")
   func gradient() throws {
     let machine = FaultyMachine { seen in
       // The loss's gradient as the logits' rows hold it, before it is rounded.
@@ -214,8 +213,104 @@ final class FaultyMachine {
     }
     let box = try parted(machine)
     let json = try found(box, machine)
-    try expect(json, machine, operation: "the gradient of the loss", isDerived: false)
-    #expect(json["expected"] == nil)
+    try expect(json, machine, operation: "the gradient of the loss")
+    #expect((json["derivation"] as? [String] ?? []).contains { $0.contains("exp2neg") })
+  }
+
+  @Test("a wrong gradient of a layer is found in the layer that it goes back to")
+  func inputGradient() throws {
+    let machine = FaultyMachine { seen in
+      guard seen.moment == .backward(0), seen.step == 3, seen.query == 1 else { return [] }
+      let gradient = seen.session.arena.view(
+        seen.session.table.offset(1, .gradient), 8, of: Int8.self)
+      let right = gradient[3]
+      gradient[3] = right > 0 ? right - 1 : right + 1
+      return [(3, Int(right), Int(gradient[3]))]
+    }
+    let box = try parted(machine)
+    let json = try found(box, machine)
+    try expect(json, machine, operation: "the gradient of the output of fc1 (node 0)")
+    let lines = json["derivation"] as? [String] ?? []
+    for stage in ["accumulator", "mask", "shift", "rounded", "clamped"] {
+      #expect(lines.contains { $0.hasPrefix(stage) }, "\(lines)")
+    }
+  }
+
+  // MARK: - Every kind of result
+
+  /// A trace of one step of a golden run, as a machine that computes rightly writes it.
+  private func goldenTrace(_ name: String, step: Int) throws -> Sandbox {
+    let box = try Sandbox()
+    for suffix in ["tally", "tlj", "npz"] {
+      try box.write(VectorFolder.bytes("runs/\(name).\(suffix)"), "g.\(suffix)")
+    }
+    let outcome = box.run(
+      "bisect", "g.tlj", "--trace", "\(step)", "--model", "g.tally", "--data", "g.npz", "-o",
+      "a.tlt", "--json")
+    try #require(outcome.status == 0, "\(outcome)")
+    try #require(outcome.json["repeatsJournal"] as? Bool == true)
+    return box
+  }
+
+  /// Plants a wrong element into one entry, and looks for it.
+  private func plant(
+    _ box: Sandbox, _ right: TraceParts, _ entry: Int, _ element: Int
+  ) throws -> (wrong: Int, json: [String: Any]) {
+    var trace = right
+    let value = right.parts[entry][element]
+    trace.parts[entry][element] = value > 0 ? value - 1 : value + 1
+    try box.write(trace.bytes, "b.tlt")
+    let outcome = box.run("bisect", "a.tlt", "b.tlt", "--model", "g.tally", "--json")
+    #expect(outcome.status == 1, "\(outcome)")
+    return (trace.parts[entry][element], outcome.json)
+  }
+
+  @Test(
+    "a wrong element of every kind of result is found, and shown by hand",
+    arguments: ["every-kind", "merges", "cnn-per-channel", "tiny-prop-residual", "regression"])
+  func everyKind(name: String) throws {
+    let seed = SeededGenerator.freshSeed()
+    var random = SeededGenerator(seed: seed, number: 5)
+    let box = try goldenTrace(name, step: 1)
+    let right = TraceParts(try box.bytes("a.tlt"))
+    #expect(try right.bytes == box.bytes("a.tlt"), "the editor keeps what it does not change")
+    // Output, gradients of the loss, of tensors and of parameters.
+    let kinds: Set<UInt8> = [17, 18, 19, 20, 21]
+    for (entry, part) in right.parts.enumerated() where kinds.contains(part.kind) {
+      let element = random.below(part.count)
+      let (wrong, json) = try plant(box, right, entry, element)
+      let place = "seed \(seed): \(name), entry \(entry) of kind \(part.kind): \(json)"
+      #expect(json["element"] as? Int == element, "\(place)")
+      #expect(json["values"] as? [Int] == [part[element], wrong], "\(place)")
+      #expect(json["expected"] as? Int == part[element], "\(place)")
+      #expect((json["confirmed"] as? String ?? "").hasSuffix("a.tlt"), "\(place)")
+      #expect(json["microBatch"] as? Int == part.query, "\(place)")
+      #expect((json["derivation"] as? [String] ?? []).count >= 1, "\(place)")
+    }
+  }
+
+  @Test(
+    "a wrong loss of a zeroth-order step is found in its query",
+    arguments: ["zeroth-weights", "zeroth-nodes", "zeroth-gains"])
+  func zerothOrder(name: String) throws {
+    let box = try goldenTrace(name, step: 1)
+    let right = TraceParts(try box.bytes("a.tlt"))
+    let measured = right.parts.indices.filter { right.parts[$0].kind == 22 }
+    #expect(measured.count >= 2)
+    for entry in measured {
+      let part = right.parts[entry]
+      let (wrong, json) = try plant(box, right, entry, part.count - 1)
+      #expect(json["step"] as? Int == 1)
+      #expect(json["query"] as? Int == part.index / 2, "\(json)")
+      #expect(json["sign"] as? Int == (part.index % 2 == 0 ? 1 : -1), "\(json)")
+      #expect(json["values"] as? [Int] == [part[part.count - 1], wrong], "\(json)")
+      #expect(json["expected"] as? Int == part[part.count - 1], "\(json)")
+    }
+    // The logits that a loss comes from have entries of their own.
+    let logits = try #require(right.parts.firstIndex { $0.kind == 23 })
+    let (_, json) = try plant(box, right, logits, 0)
+    #expect((json["operation"] as? String ?? "").contains("the logits of query"), "\(json)")
+    #expect(json["query"] as? Int == right.parts[logits].index / 2)
   }
 
   // MARK: - Journals
@@ -238,6 +333,44 @@ final class FaultyMachine {
     }
     let text = box.run("bisect", "a.tlj", "b.tlj").output
     #expect(text.contains("parted at step \(step)") && text.contains("--trace"), "\(text)")
+  }
+
+  @Test("runs that part in the calibration: what each has counted, and no advice to trace")
+  func calibration() throws {
+    let box = try Sandbox()
+    for suffix in ["tally", "tlj", "npz"] {
+      try box.write(VectorFolder.bytes("runs/calibration.\(suffix)"), "g.\(suffix)")
+    }
+    var journal = JournalParts(try box.bytes("g.tlj"))
+    let index = try #require(journal.parts.firstIndex { $0.type == 3 })
+    #expect(journal.parts[index].payload.prefix(4) == [255, 255, 255, 255], "of the calibration")
+    let octaves = Int(Int8(bitPattern: journal.parts[index].payload[9]))
+    let count = (0..<4).reduce(0) { $0 | Int(journal.parts[index].payload[12 + $1]) << (8 * $1) }
+    journal.parts[index].payload[12] ^= 1
+    journal.rechain()
+    try box.write(journal.bytes, "b.tlj")
+    let outcome = box.run(
+      "bisect", "b.tlj", "g.tlj", "--model", "g.tally", "--data", "g.npz", "--json")
+    #expect(outcome.status == 1, "\(outcome)")
+    #expect(outcome.json["step"] is NSNull && outcome.json["trace"] is NSNull)
+    #expect((outcome.json["confirmed"] as? String ?? "").hasSuffix("g.tlj"), "\(outcome)")
+    let ranges = try #require(outcome.json["ranges"] as? [[String: Any]])
+    #expect(ranges.map { $0["octaves"] as? Int } == [octaves, octaves])
+    #expect(ranges.map { $0["tail"] as? Int } == [count ^ 1, count])
+    let text = box.run("bisect", "b.tlj", "g.tlj").output
+    #expect(text.contains("in the calibration before step 0"), "\(text)")
+    #expect(text.contains("counts \(count)") && !text.contains("--trace"), "\(text)")
+    // The state that step 0 begins with says where it comes from.
+    #expect(
+      box.run(
+        "bisect", "g.tlj", "--trace", "0", "--model", "g.tally", "--data", "g.npz", "-o", "a.tlt"
+      ).status == 0)
+    var trace = TraceParts(try box.bytes("a.tlt"))
+    let scales = try #require(trace.parts.firstIndex { $0.kind == 8 })
+    trace.parts[scales][1] += 1
+    try box.write(trace.bytes, "b.tlt")
+    let earlier = box.run("bisect", "a.tlt", "b.tlt")
+    #expect(earlier.status == 1 && earlier.output.contains("the calibration"), "\(earlier)")
   }
 
   @Test("equal journals, journals that end early, notes")
@@ -316,7 +449,8 @@ final class FaultyMachine {
     let kinds = Set(one.entries.map(\.header.kind))
     #expect(
       kinds.isSuperset(of: [
-        .weights, .biases, .masters, .tensorScales, .input, .output, .lossGradient, .gradient,
+        .weights, .biases, .masters, .tensorScales, .input, .labels, .output, .lossGradient,
+        .gradient,
         .biasGradient, .weightGradient,
       ]))
     let shown = box.run("inspect", "a.tlt", "--model", "m.tally")

@@ -105,6 +105,38 @@ import Testing
     #expect(box.verify().status == 1)
   }
 
+  @Test("a broken chain is evidence, a cut is none")
+  func broken() throws {
+    let box = try trained()
+    let whole = try box.bytes("run.tlj")
+    let journal = JournalParts(whole)
+    let model = try LoadedModel(box.bytes("m.tally"))
+    func verdict(_ bytes: [UInt8]) throws -> Verdict {
+      try ReplayedRun(model, LoadedJournal(bytes)).verdict
+    }
+    for part in journal.parts.dropFirst() where part.type == 2 || part.type == 9 {
+      var bytes = whole
+      bytes[part.offset + 8] ^= 0x10
+      guard case .diverged(_, let difference) = try verdict(bytes) else {
+        Issue.record("type \(part.type) at \(part.offset) is not found")
+        continue
+      }
+      #expect(difference == Difference(.chain, at: part.offset))
+      guard case .unfinished = try verdict(Array(whole.prefix(part.offset + 9))) else {
+        Issue.record("a cut at \(part.offset) is taken for damage")
+        continue
+      }
+    }
+    // Lengths of records whose payload decides them.
+    for part in journal.parts where part.type == 9 {
+      var bytes = whole
+      bytes[part.offset + 3] ^= 0x40
+      try box.write(bytes, "bad.tlj")
+      #expect(box.verify("bad.tlj").status == 1)
+      #expect(box.run("verify", "bad.tlj", "--model", "m.tally").status == 1)
+    }
+  }
+
   @Test(
     "refusals: a journal that does not hold its run, another model, options that do not go along")
   func refusals() throws {

@@ -239,7 +239,8 @@ import Testing
     var journal = JournalParts(try box.bytes("run.tlj"))
     let note = JournalParts.Part(
       type: 0x81, payload: Array("made on a Monday".utf8), tag: [], offset: 0, byteCount: 0)
-    journal.parts.insert(note, at: 4)
+    // One alone, and one before another.
+    for place in [4, 7, 7] { journal.parts.insert(note, at: place) }
     let whole = JournalParts(journal.bytes)
     for part in whole.parts {
       for (place, mask) in [(3, 0x80), (3, 0x01), (2, 0x80), (1, 0x80), (1, 0x01)] {
@@ -255,6 +256,30 @@ import Testing
       bytes[part.offset + 3] ^= 0x40
       try box.write(bytes, "bad.tlj")
       #expect(box.verify("bad.tlj").status == 1, "type \(part.type) at the end")
+    }
+  }
+
+  @Test("what is left of a torn record must be the beginning of the record that the run makes")
+  func damagedTears() throws {
+    let box = try trained(["--set", "steps=2"])
+    let whole = JournalParts(try box.bytes("run.tlj"))
+    for part in whole.parts.dropFirst() {
+      for cut in [1, 3, 4, 5, 13, part.byteCount - 8, part.byteCount - 1] where cut < part.byteCount
+      {
+        let torn = Array(whole.bytes.prefix(part.offset + cut))
+        try box.write(torn, "torn.tlj")
+        let outcome = box.verify("torn.tlj")
+        #expect(outcome.status == 4, "type \(part.type) cut after \(cut): \(outcome)")
+        for place in 0..<cut {
+          var bytes = torn
+          bytes[part.offset + place] ^= 0x04
+          try box.write(bytes, "bad.tlj")
+          let found = box.verify("bad.tlj")
+          #expect(
+            found.status == 1, "type \(part.type) cut after \(cut), byte \(place): \(found)")
+          #expect(found.json["reason"] is String)
+        }
+      }
     }
   }
 

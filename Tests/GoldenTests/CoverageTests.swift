@@ -8,7 +8,7 @@ import Testing
     #expect(present.count > 400)
     var read: Set<String> = ["README.md"]
     read.formUnion(Golden.checks.keys)
-    read.formUnion(VectorFolder.files("models"))
+    read.formUnion(["models", "checkpoints", "traces"].flatMap { VectorFolder.files($0) })
     read.formUnion(RunVectors.names.flatMap(RunVectors.files))
     read.formUnion(VectorFolder.files("journals"))
     read.formUnion(InvalidVectors.files)

@@ -49,9 +49,13 @@ import Testing
       let part = ZerothOrderStep(
         session, recipe, recipe.zerothOrder!, key: RandomKey(seed: recipe.seed), step: step,
         batch: 1)
-      part.measure(first: 0, samples: 1) { _ in
-        loss.loss(session.logits(sample: 0), label: 3, gradient: nil)
+      part.beginMeasuring(first: 0)
+      for pass in part.passes {
+        part.run(pass, first: 0, samples: 1)
+        let measured = loss.loss(session.logits(sample: 0), label: 3, gradient: nil)
+        part.note(measured, position: 0, pass: pass)
       }
+      part.endMeasuring()
       part.finish(first: 0, samples: 1)
       // The gradient in units of the perturbation of each coordinate.
       let node = model.network.node(0)

@@ -9,7 +9,7 @@ import Training
 // Elements of parameter gradients and updates (SPEC 6.1, 8.6, 8.7).
 
 extension Deriver {
-  private var nodeIndex: Int { Int(header.index) }
+  var nodeIndex: Int { Int(header.index) }
 
   /// Samples of this micro-batch.
   private func sampleCount(_ gradient: LoadedTrace.Entry, _ node: Node) -> Int {
@@ -86,14 +86,6 @@ extension Deriver {
       ])
   }
 
-  /// requantSR of SPEC 3.4, from its definition.
-  private static func stochastic(_ product: Int64, _ shift: Int64, _ bits: Int64) -> Int64 {
-    if shift > 62 { return 0 }
-    // Swift's shift of a signed number is a floor.
-    if shift > 16 { return ((product >> (shift - 16)) + bits) >> 16 }
-    return shift <= 0 ? product << min(-shift, 64) : (product + bits % (1 << shift)) >> shift
-  }
-
   /// U of an element, with the limits that bind (SPEC 8.6).
   private func unit(
     _ node: Node, _ shape: Convolution, _ dw: LoadedTrace.Entry, _ gradientScale: Scale,
@@ -133,8 +125,8 @@ extension Deriver {
     return unit.multiplier
   }
 
-  /// f_t of the step and its number of micro-batches.
-  private func scheduled() -> (factor: UInt64, microBatches: UInt32)? {
+  /// f_t of the step, its samples B_t and its number of micro-batches.
+  func scheduled() -> (factor: UInt64, samples: UInt32, microBatches: UInt32)? {
     let samples = trace.sampleCount
     guard samples > 0 else { return nil }
     let perEpoch = recipe.stepsPerEpoch(samples: samples)
@@ -144,6 +136,7 @@ extension Deriver {
       recipe.rateFactor(
         step: header.step, of: recipe.plannedSteps(samples: samples),
         epoch: header.step / perEpoch),
+      count,
       (count - 1) / recipe.microBatch + 1
     )
   }

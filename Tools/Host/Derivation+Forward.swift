@@ -4,11 +4,12 @@ import Tally
 import Tensors
 import Training
 
-// Elements of forward passes (SPEC 6.1, 6.2, 6.5 to 6.9).
+// Elements of forward passes (SPEC 6.1, 6.2, 6.5, 6.6, 6.8, 6.9).
 
 extension Deriver {
-  func output(_ element: Int) -> Derivation? {
-    let index = Int(header.index) - 1
+  /// - Parameter index: the node.
+  func output(_ index: Int, _ element: Int) -> Derivation? {
+    guard index >= 0 else { return nil }
     let node = network.node(index)
     switch node.operation {
     case .convolution(let shape), .fullyConnected(let shape):
@@ -21,7 +22,11 @@ extension Deriver {
       let value = trace.value(x, element)
       let result = Int64(network.table(of: node).values[Int(value) + 128])
       return Derivation(value: result, lines: ["table[\(value)] = \(result)   (SPEC 6.8)"])
-    case .maxPooling, .averagePooling, .concatenate, .slicePad, .upsample: return nil
+    case .maxPooling(let pooling): return largest(pooling, node, element)
+    case .averagePooling(let pooling): return average(pooling, index, node, element)
+    case .concatenate: return joined(index, node, element)
+    case .slicePad(let slice): return sliced(slice, node, element)
+    case .upsample(let upsampling): return copied(upsampling, node, element)
     }
   }
 
@@ -42,6 +47,8 @@ extension Deriver {
       count += 1
     }
     let accumulator = sum + bias(index, o)
+    // No run makes another; a forged trace may.
+    guard Int32(exactly: accumulator) != nil else { return nil }
     var lines = [
       "accumulator  Σ w·(x − Z) over \(count) products = \(sum), + b \(bias(index, o)) = "
         + "\(accumulator)   (SPEC 6.1)"
@@ -97,17 +104,19 @@ extension Deriver {
   private func product(_ index: Int, _ node: Node, _ element: Int) -> Derivation? {
     guard let second = node.secondInput, let x1 = values(node.firstInput), let x2 = values(second)
     else { return nil }
-    let channels = node.output.channels
-    let count = network.shape(ofTensor: second).count
-    // The second input may be one value per channel.
-    let other =
-      count == node.output.count
-      ? element : element / node.output.count * count + element % channels
+    let other = secondElement(element, node, network.shape(ofTensor: second).count)
     let a = Int64(trace.value(x1, element)) - zeroPoint(node.firstInput)
     let b = Int64(trace.value(x2, other)) - zeroPoint(second)
     var lines = ["accumulator  \(a)·\(b) = \(a * b)   (SPEC 6.6)"]
     let multiplier = (scale(node.firstInput) * scale(second) / scale(index + 1)).multiplier
     return place(requantized(a * b, multiplier, "S_1·S_2/S_y", &lines), index, lines)
+  }
+
+  /// The element of the second factor, of `count` values a sample, that an element is multiplied by:
+  /// the second input may be one value per channel (SPEC 6.6).
+  func secondElement(_ element: Int, _ node: Node, _ count: Int) -> Int {
+    count == node.output.count
+      ? element : element / node.output.count * count + element % node.output.channels
   }
 
   private func rescaled(_ index: Int, _ node: Node, _ element: Int) -> Derivation? {
@@ -119,7 +128,7 @@ extension Deriver {
   }
 
   /// One rounding, half up (SPEC 3.3).
-  private func requantized(
+  func requantized(
     _ accumulator: Int64, _ multiplier: Multiplier, _ name: String, _ lines: inout [String]
   ) -> Int64 {
     let product = accumulator * Int64(multiplier.mantissa)
@@ -132,7 +141,7 @@ extension Deriver {
   }
 
   /// Adds the zero point and clamps (SPEC 6, place).
-  private func place(_ value: Int64, _ index: Int, _ lines: [String]) -> Derivation {
+  func place(_ value: Int64, _ index: Int, _ lines: [String]) -> Derivation {
     let quantization = network.quantization(ofTensor: index + 1)
     let shifted = value + Int64(quantization.zeroPoint)
     let placed = min(max(shifted, Int64(quantization.low)), Int64(quantization.high))
@@ -141,6 +150,6 @@ extension Deriver {
       lines: lines + [
         "clamped      \(value) + Z \(quantization.zeroPoint) = \(shifted), in "
           + "\(quantization.low)…\(quantization.high): \(placed)"
-      ])
+      ], unclamped: shifted)
   }
 }

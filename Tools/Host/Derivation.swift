@@ -10,6 +10,8 @@ package struct Derivation {
   package let value: Int64
   /// One line for each stage, with its clause of SPEC.md.
   package let lines: [String]
+  /// Of a placed output: the value before the clamp, which decides the mask (SPEC 6).
+  var unclamped: Int64?
 }
 
 /// Computes elements of a trace anew. It shares no kernel with the engine: sums run over the index
@@ -35,8 +37,11 @@ package struct Deriver {
   package func derive(_ element: Int) -> Derivation? {
     guard fits(header), hasGoodScales else { return nil }
     switch header.kind {
-    case .output: return output(element)
+    case .output: return output(Int(header.index) - 1, element)
+    case .lossGradient: return lossGradient(element)
+    case .gradient: return tensorGradient(element)
     case .biasGradient: return biasGradient(element)
+    case .differences: return difference(element)
     case .weightGradient: return weightGradient(element)
     case .masters where header.phase == .during: return master(element)
     case .weights where header.phase == .after: return weight(element)
@@ -47,21 +52,26 @@ package struct Deriver {
   // MARK: - What entries hold
 
   /// Samples of the entry's micro-batch.
-  private var samples: Int {
+  var samples: Int {
     let size = network.inputShape.count
     let input = trace.last(.input, 0, query: header.query, before: position + 1)
     return (input?.header.count ?? 0) / size
   }
 
   /// A trace may come from anybody: entries must have the sizes that the model gives them.
-  private func fits(_ header: TraceEntry) -> Bool {
+  func fits(_ header: TraceEntry) -> Bool {
     let index = Int(header.index)
+    guard header.width == width(header) else { return false }
     switch header.kind {
     case .input, .output, .gradient, .lossGradient:
       return index < network.tensorCount
         && header.count == samples * network.shape(ofTensor: index).count
     case .tensorScales: return header.count == 2 * network.tensorCount
-    case .largestGradient, .differences: return true
+    case .largestGradient: return true
+    case .labels: return header.count == samples
+    case .targets: return header.count == samples * network.outputCount
+    case .perturbedLogits: return header.count == samples * network.outputCount
+    case .differences: return header.count == 1 || header.count == samples
     case .weights, .masters, .weightVelocities, .weightGradient:
       guard index < network.nodeCount else { return false }
       return header.count == network.node(index).operation.weighted?.weightCount
@@ -71,6 +81,20 @@ package struct Deriver {
       guard index < network.nodeCount else { return false }
       let count = network.node(index).scaleCount
       return header.count == (header.kind == .weightScales ? 2 * count : count)
+    }
+  }
+
+  /// Bytes of a value.
+  private func width(_ header: TraceEntry) -> Int {
+    switch header.kind {
+    case .weights, .input, .gradient: 1
+    case .output:
+      (1...network.nodeCount).contains(Int(header.index))
+        && network.node(Int(header.index) - 1).hasAccumulators ? 4 : 1
+    case .biases, .weightScales, .masters, .weightVelocities, .biasVelocities, .scaleVelocities,
+      .tensorScales, .largestGradient, .lossGradient, .biasGradient, .weightGradient, .differences,
+      .perturbedLogits, .labels, .targets:
+      4
     }
   }
 
@@ -141,5 +165,13 @@ extension Deriver {
     let floor = remainder < 0 ? quotient - 1 : quotient
     let rest = value - floor << Int64(shift)
     return rest >= half ? floor + 1 : floor
+  }
+
+  /// SR of SPEC 3.4 from its definition; of a product it is requantSR.
+  static func stochastic(_ value: Int64, _ shift: Int64, _ bits: Int64) -> Int64 {
+    if shift > 62 { return 0 }
+    // Swift's shift of a signed number is a floor.
+    if shift > 16 { return ((value >> (shift - 16)) + bits) >> 16 }
+    return shift <= 0 ? value << min(-shift, 64) : (value + bits % (1 << shift)) >> shift
   }
 }

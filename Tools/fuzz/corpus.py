@@ -82,6 +82,8 @@ def seeds() -> dict[str, list[bytes]]:
         "model": models,
         "journal": journals,
         "report": journals,
+        "checkpoint": files("Formats/vectors/checkpoints/*.tlc"),
+        "trace": files("Formats/vectors/traces/*.tlt"),
     }
 
 

@@ -12,8 +12,10 @@ import re
 import struct
 import sys
 
+import checkpoint
 import journal
 import network
+import trace
 
 try:
     import yaml
@@ -41,6 +43,10 @@ class Io:
             raise KsyError("the field leaves its stream")
         self.position += size
         return self.data[self.position - size:self.position]
+
+    @property
+    def size(self):
+        return len(self.data)
 
     @property
     def at_end(self):
@@ -85,7 +91,7 @@ def evaluate(expression, value):
     """An integer, or an expression in the subset Kaitai shares with Python."""
     if not isinstance(expression, str):
         return expression
-    if not re.fullmatch(r"[\w\s.+\-*%&<>()]+", expression):
+    if not re.fullmatch(r"[\w\s.+\-*%&<>=()]+", expression):
         raise KsyError(f"expression {expression!r}")
     return eval(compile(expression, "ksy", "eval"), {"__builtins__": {}}, Scope(value))
 
@@ -221,10 +227,35 @@ def check_journal(definition, data):
             p = got.payload
             same((p.step, p.samples, p.loss, p.correct, p.saturated, p.clipped, 0, p.batch_digest),
                  journal.STEP_LAYOUT.unpack(record.payload))
+        if record.kind == journal.DIFFERENCES:
+            same(struct.pack(f"<III{len(got.payload.differences)}i", got.payload.step, got.payload.group,
+                             got.payload.samples, *got.payload.differences), record.payload)
         if record.kind == journal.BEGIN:
             begin = journal.parse_begin(record.payload)
             same((got.payload.samples, got.payload.planned_steps), (begin.samples, begin.planned))
             same(len(got.payload.recipe.updates), got.payload.recipe.node_count)
+
+
+def check_checkpoint(definition, data):
+    value, io = parse(definition, data)
+    same(io.at_end, True)
+    same((value.steps_done, value.head, value.state, value.digest),
+         (*vars(checkpoint.read(data)).values(), data[-32:]))
+
+
+def check_trace(definition, data):
+    value, io = parse(definition, data)
+    same(io.at_end, True)
+    read = trace.read(data)
+    same((value.first_step, value.step_count, value.head, value.begin),
+         (read.first, read.steps, read.link, read.begin))
+    same(len(value.body.entries), len(read.entries))
+    for got, entry in zip(value.body.entries, read.entries):
+        same((got.step, got.micro_batch, got.number, got.count, got.width, got.digest),
+             (entry.step, entry.micro_batch, entry.number, entry.count, entry.width, entry.digest))
+        same((got.scale.mantissa, got.scale.exponent), entry.scale)
+        same(getattr(trace, got.kind[1].upper()), entry.kind)
+        same(got.values_1 if got.width == 1 else got.values_4, entry.values)
 
 
 def same(a, b):
@@ -237,7 +268,8 @@ def main():
         print("skipped: PyYAML is not installed")
         return 0
     vectors, count, faults = os.path.join(FORMATS, "vectors"), 0, 0
-    checks = {".tally": (load("tally_model.ksy"), check_model), ".tlj": (load("tally_journal.ksy"), check_journal)}
+    checks = {".tally": (load("tally_model.ksy"), check_model), ".tlj": (load("tally_journal.ksy"), check_journal),
+              ".tlc": (load("tally_checkpoint.ksy"), check_checkpoint), ".tlt": (load("tally_trace.ksy"), check_trace)}
     for folder, _, names in sorted(os.walk(vectors)):
         for name in sorted(names):
             extension = os.path.splitext(name)[1]

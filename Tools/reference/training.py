@@ -28,6 +28,8 @@ from scalar import ZERO, Scale, clamp, div, from_integer, mul, multiplier, requa
 A_LIMIT = 127 << 16
 VELOCITY_LIMIT = 1 << 28
 BIAS_LIMIT = 25_000_000
+# In place of a micro-batch, at the beginning and the end of a step.
+WHOLE_STEP = 0xFFFFFFFF
 
 
 class RecipeError(Exception):
@@ -173,12 +175,14 @@ class Training:
     """One run: a network (changed in place), a resolved recipe, data, validation data or None.
 
     `trace(text, form, values)`, if given, sees intermediate values; `form` is a struct code.
+    `observe(moment, step, micro_batch, ...)` may be set to one who looks at each moment of a step (trace.py).
     """
 
     def __init__(self, net, recipe, data, validation=None, trace=None):
         check_against(recipe, net)
         self.net, self.recipe, self.data, self.validation = net, recipe, data, validation
         self.trace = trace or (lambda text, form, values: None)
+        self.observe = lambda moment, step, micro_batch, *seen: None
         self.samples = data.count
         self.planned = recipe.planned_steps(self.samples)
         self.steps_per_epoch = -(-self.samples // recipe.batch)
@@ -326,6 +330,7 @@ class Training:
             measured = zeroth.Step(self.zeroth, t, factor, len(order))
             if measured.group.of_tensor:
                 estimated = Update(self, measured.group.node, factor, len(micro_batches))
+        self.observe("begun", t, WHOLE_STEP)
         for u in updates:
             u.begin()
         for node in self.sparse.values():
@@ -336,6 +341,7 @@ class Training:
             for i, p in zip(chosen, positions if measured else ()):
                 measured.measure(i, p)
             tensors = run_forward(net, [self.data.samples[i] for i in chosen], self.tracker)
+            self.observe("computed", t, m, tensors, chosen)
             saturated += count_saturated(net, tensors)
             output = logits(net, tensors[-1].values)
             gradient = []
@@ -347,9 +353,11 @@ class Training:
                     measured.note_base(p, value)
                 correct += is_correct(z, self.data, i)
             self.trace(f"step {t} micro-batch {m} logits", "i", [v for z in output for v in z])
+            self.observe("loss", t, m, gradient)
             draws = Draws(recipe.seed, t, m)
             for u, dw, db, gains in self.backward(tensors, gradient, len(order), draws, updates):
                 clipped += u.contribute(dw, db, draws, gains)
+                self.observe("contributed", t, m, u.k)
             if estimated:
                 clipped += measured.tensor_gradient(tensors, positions, draws, estimated)
         for u in updates + ([estimated] if estimated else []):
@@ -359,6 +367,7 @@ class Training:
             clipped += measured.apply()
         for node in self.sparse.values():
             node.finish()
+        self.observe("applied", t, WHOLE_STEP)
         record = journal.pack_step(
             t, len(order), scalar.sat64(loss_sum), correct, saturated, clipped,
             batch_digest([self.leaves[i] for i in order])[:8])
@@ -386,6 +395,7 @@ class Training:
             node, g = net.nodes[k], gradients.pop(k + 1)
             self.trace(f"step {draws.step} micro-batch {draws.micro_batch} gradient of tensor {k + 1} "
                        f"scale {g.scale.m} {g.scale.e}", "b", g.values)
+            self.observe("gradient", draws.step, draws.micro_batch, k, g)
             inputs = [tensors[i].values for i in node.inputs]
             dense = g
             if k in self.sparse and g.scale != ZERO:
@@ -403,6 +413,7 @@ class Training:
                            "i", dw.values)
                 self.trace(f"step {draws.step} micro-batch {draws.micro_batch} db of node {k}",
                            "i", db.values)
+                self.observe("parameters", draws.step, draws.micro_batch, k, dw, db)
                 yield by_node[k], dw, db, gains
             if not any(i in self.gradients for i in node.inputs):
                 continue

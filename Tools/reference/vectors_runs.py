@@ -3,6 +3,9 @@
 A run NAME is: NAME.tally (the model it begins with), NAME.json (the recipe as a user writes it),
 NAME.npz (data), NAME-validation.npz (if any), NAME.tlj (the journal), NAME-trained.tally (the model
 it ends with) and NAME.txt (digests of everything in between).
+
+Formats/vectors/checkpoints/NAME-U.tlc: the state of a run NAME when U of its steps are done.
+Formats/vectors/traces/NAME-T.tlt: what it computes in step T.
 """
 
 import hashlib
@@ -11,11 +14,13 @@ import json
 import struct
 import zipfile
 
+import checkpoint
 import data as data_files
 import journal
 import network
 import recipe as recipes
 import scalar
+import trace as traces
 from builder import Builder, channel_scales, fraction
 from network import InputMap
 from training import Training
@@ -373,6 +378,13 @@ RUNS = {
 }
 
 
+# Steps done; together they have every part of 9.7.
+CHECKPOINTS = {"mlp": 3, "mlp-momentum": 4, "mlp-int8-momentum": 7, "scales": 5, "channels-magnitude": 3, "tiny-prop": 6,
+               "ranges": 33, "ranges-int8": 21, "zeroth-weights": 5, "zeroth-gains": 4, "zeroth-sigma": 30}
+# The step; together they have every kind of an entry but those of zeroth order.
+TRACES = {"mlp-momentum": 3, "scales": 2, "every-kind": 1, "regression": 1, "tiny-prop-residual": 2}
+
+
 def load(net, content):
     members = data_files.read_npz(content)
     return data_files.prepare(net, members["x"], members["y"])
@@ -396,8 +408,16 @@ def run_files(name, run):
 
     training = Training(net, recipe, data, validation, trace if run.trace else None)
     writer = journal.Writer()
+    tracer = traces.Tracer(training, TRACES[name]) if name in TRACES else None
+    begin, done, links, saved = None, 0, {0: None}, None
     for kind, payload in training.records():
         writer.append(kind, payload)
+        begin = begin or payload
+        done += kind == journal.STEP
+        links[done] = writer.link
+        if name in CHECKPOINTS and done == CHECKPOINTS[name]:
+            # The last one counts: behind all records of the step.
+            saved = checkpoint.write(training, done, writer.link)
         lines.append((journal.RECORD_NAMES[kind], describe(kind, payload)))
     lines.append(("journal sha256", hashlib.sha256(writer.data).hexdigest()))
     header = comment(
@@ -411,6 +431,10 @@ def run_files(name, run):
         f"runs/{name}.tlj": bytes(writer.data), f"runs/{name}-trained.tally": network.write(net),
         f"runs/{name}.txt": (header + "".join(f"{k}: {v}\n" for k, v in lines)).encode("ascii"),
     }
+    if saved:
+        result[f"checkpoints/{name}-{CHECKPOINTS[name]}.tlc"] = saved
+    if tracer:
+        result[f"traces/{name}-{TRACES[name]}.tlt"] = tracer.file(begin, links[TRACES[name]])
     if run.validation:
         result[f"runs/{name}-validation.npz"] = run.validation
     return result

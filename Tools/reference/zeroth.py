@@ -183,6 +183,7 @@ class State:
         self.group = self.block.groups[number]
         self.exponent = self.visits = 0
         self.n = self.z = self.m = self.c = 0
+        self.base = 0  # 9.7: the sum of L0 of the group's last step, with shared directions
 
     # 8.18: sizes
 
@@ -405,6 +406,7 @@ class Step:
         """8.18: n and z."""
         if not self.block.adapts:
             return
+        self.state.base = 0 if self.per_sample else sum(self.base)
         for entry, total in enumerate(self.sums):
             if self.per_sample:
                 counts = self.base[entry // self.block.queries] > 64

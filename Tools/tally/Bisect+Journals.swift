@@ -41,11 +41,18 @@ extension Bisection {
       ("verdict", "parted"), ("step", parting.step.map { JSONOutput($0) } ?? .null),
       ("reason", .string(parting.field.words)),
       ("offsets", [JSONOutput(parting.offsets.0), JSONOutput(parting.offsets.1)]),
-      ("trace", .string(range)),
+      ("trace", parting.step == nil ? .null : .string(range)),
     ]
     console.print("parted \(place): \(parting.field.words)")
     console.print("  --> \(paths[0]), offset \(parting.offsets.0)")
     console.print("  --> \(paths[1]), offset \(parting.offsets.1)")
+    let changes = [(a, parting.offsets.0), (b, parting.offsets.1)].map(RangeWords.init)
+    if changes.contains(where: { $0 != nil }) {
+      for (path, change) in zip(paths, changes) {
+        console.print("  \(path)  \(change?.text ?? "no change of a Scale there")")
+      }
+      members.append(("ranges", .array(changes.map { $0?.json ?? .null })))
+    }
     if arguments.has("--data") {
       switch try side(parting, a, b) {
       case .interrupted(let signal): return 128 + signal
@@ -59,11 +66,23 @@ extension Bisection {
         members.append(("confirmed", side < 2 ? .string(paths[side]) : .null))
       }
     }
-    console.print(
-      "  help: on each machine, with its journal: tally bisect RUN.tlj --trace \(range) --model M "
-        + "--data D -o RUN.tlt\n  then: tally bisect A.tlt B.tlt --model M")
+    console.print(Bisection.advice(for: parting, range))
     console.result(.object(members))
     return 1
+  }
+
+  /// What to do next.
+  private static func advice(for parting: JournalComparison.Parting, _ range: String) -> String {
+    guard parting.step != nil else {
+      return """
+          help: the calibration runs the first micro-batch of step 0 before any step, so no trace shows
+          it. Where the counts differ, the values of that tensor do; where they are the same, the
+          decision of SPEC 8.9 does. Whose is right: tally bisect A.tlj B.tlj --model M --data D
+        """
+    }
+    return
+      "  help: on each machine, with its journal: tally bisect RUN.tlj --trace \(range) --model M "
+      + "--data D -o RUN.tlt\n  then: tally bisect A.tlt B.tlt --model M"
   }
 
   // MARK: - Whose side this machine takes
@@ -99,5 +118,32 @@ extension Bisection {
     case (true, false): return .takes(1)
     default: return .takes(2)
     }
+  }
+}
+
+/// A range record in words (Formats/journal.md).
+private struct RangeWords {
+  let text: String
+  let json: JSONOutput
+
+  /// `nil` for a record of another type.
+  init?(_ journal: LoadedJournal, at offset: Int) {
+    guard journal.bytes[offset] == RecordType.range.rawValue else { return nil }
+    let payload = offset + 4
+    let reader = journal.reader
+    let number = reader.u32(payload + 4)
+    let octaves = Int8(bitPattern: journal.bytes[payload + 9])
+    let (tail, count) = (reader.u32(payload + 12), reader.u32(payload + 16))
+    let what =
+      switch journal.bytes[payload + 8] {
+      case 1: "tensor \(number)"
+      case 2: "weights of node \(number)"
+      default: "σ of group \(number)"
+      }
+    text = "\(what): k = \(octaves), counts \(tail) of \(count)"
+    json = [
+      "what": .string(what), "octaves": JSONOutput(octaves), "tail": JSONOutput(tail),
+      "count": JSONOutput(count),
+    ]
   }
 }

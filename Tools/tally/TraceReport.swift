@@ -30,7 +30,9 @@ struct TraceReport {
       let step = a.entries[entry].header.step
       say(
         "parted", step,
-        "before step \(step): \(name(entry)) differs when the step begins; trace an earlier step")
+        "before step \(step): \(name(entry)) differs when the step begins; "
+          + (step == 0
+            ? "the calibration has parted: compare the journals" : "trace an earlier step"))
     case .sequence(let entry):
       let list = entry < a.entries.count ? a : b
       let header = list.entries[entry].header
@@ -69,6 +71,9 @@ struct TraceReport {
       members.append(("microBatch", JSONOutput(header.query)))
     }
     members.append(("operation", .string(name(entry))))
+    if let (query, sign) = header.perturbation {
+      members += [("query", JSONOutput(query)), ("sign", JSONOutput(sign))]
+    }
     if let node = header.node { members.append(("node", JSONOutput(node))) }
   }
 
@@ -131,8 +136,11 @@ struct TraceReport {
   private func place(_ header: TraceEntry, _ element: Int) -> String {
     guard let model else { return "" }
     switch header.kind {
-    case .input, .output, .gradient, .lossGradient:
-      let tensor = header.kind == .lossGradient ? model.network.nodeCount : Int(header.index)
+    case .labels: return " [sample \(element)]"
+    case .differences: return header.count == 1 ? "" : " [sample \(element)]"
+    case .input, .output, .gradient, .lossGradient, .targets, .perturbedLogits:
+      let isOfHead = ![.input, .output, .gradient].contains(header.kind)
+      let tensor = isOfHead ? model.network.nodeCount : Int(header.index)
       guard tensor < model.network.tensorCount else { return "" }
       let shape = model.network.shape(ofTensor: tensor)
       let (sample, rest) = (element / shape.count, element % shape.count)
@@ -154,15 +162,27 @@ extension TraceEntry {
   /// The node that the entry is about.
   var node: Int? {
     switch kind {
-    case .input, .tensorScales, .lossGradient: nil
+    case .input, .tensorScales, .lossGradient, .labels, .targets, .differences, .perturbedLogits:
+      nil
     case .output, .gradient: index == 0 ? nil : Int(index) - 1
     default: Int(index)
+    }
+  }
+
+  /// The query of a zeroth-order step and its sign.
+  var perturbation: (query: UInt32, sign: Int)? {
+    switch kind {
+    case .differences, .perturbedLogits: (index / 2, index % 2 == 0 ? 1 : -1)
+    default: nil
     }
   }
 
   /// `the output of conv1 (node 0)`.
   func name(in model: LoadedModel?) -> String {
     let suffix = phase == .after ? " after the step" : ""
+    if let (query, sign) = perturbation {
+      return "\(kind.words) of query \(query), perturbed by \(sign > 0 ? "+" : "−")"
+    }
     guard let node else { return kind.words + suffix }
     var text = "node \(node)"
     if let model, node < model.network.nodeCount {
@@ -192,7 +212,10 @@ extension TraceEntry.Kind {
     case .gradient: "the gradient of the output"
     case .biasGradient: "the bias gradient"
     case .weightGradient: "the weight gradient"
-    case .differences: "the differences"
+    case .differences: "the losses"
+    case .perturbedLogits: "the logits"
+    case .labels: "the labels"
+    case .targets: "the targets"
     }
   }
 }

@@ -38,7 +38,9 @@ private func train(_ memory: Memory, _ recipe: Recipe, _ image: Image) -> Int32 
   put("static", Int(truncatingIfNeeded: board_static_bytes()))
   put("stack", Int(truncatingIfNeeded: board_stack_bytes()))
   put("stack-bound", bound)
-  return board_stack_bytes() <= bound ? 0 : fail("stack", 0, at: 0)
+  // A stack without paint left may have run over into other memory.
+  let isWithin = board_stack_bytes() <= bound && board_stack_bytes() < board_stack_limit()
+  return isWithin ? 0 : fail("stack", 0, at: 0)
 }
 
 /// Trains to the end and prints the journal's digests.

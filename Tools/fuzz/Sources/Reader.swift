@@ -12,7 +12,7 @@ struct Reader: Sendable {
 
   static let all: [Reader] = [
     onnx, safetensors, npy, npz, gzip, idx, csv, cifar, json, network, recipe, kind, model, journal,
-    report, canonicalRecipe,
+    report, canonicalRecipe, checkpoint, trace,
   ]
 
   private static let onnx = Reader(name: "onnx") { (bytes) throws(InputError) in
@@ -123,9 +123,76 @@ struct Reader: Sendable {
     }
   }
 
+  /// A checkpoint file; and its bytes laid over a good state, which a run goes on from if it takes it.
+  private static let checkpoint = Reader(name: "checkpoint") { (bytes) throws(InputError) in
+    let run = try smallRun()
+    var writer = JournalWriter(MemorySink())
+    run.begin(&writer)
+    run.takeStep(&writer)
+    let good = run.checkpointBytes(writer.chain)
+    let first = Checkpoint.headerByteCount
+    var laid = good
+    for (index, byte) in bytes.prefix(good.count - first - Digest.byteCount).enumerated() {
+      laid[first + index] ^= byte
+    }
+    for candidate in [resealed(Array(bytes)), sealed(laid)] {
+      let loaded: LoadedCheckpoint
+      do throws(CheckpointError) {
+        loaded = try LoadedCheckpoint(candidate)
+      } catch {
+        continue
+      }
+      let again = try smallRun()
+      var run = again.run
+      guard run.resume(loaded.checkpoint, epoch: Trainer.Evaluation()) else { continue }
+      var sink = JournalWriter(MemorySink())
+      if !run.isDone { run.takeStep(&sink) }
+    }
+  }
+
+  /// A trace; what it says of a golden model's run is worked out by hand.
+  private static let trace = Reader(name: "trace") { (bytes) throws(InputError) in
+    let trace = try LoadedTrace(resealed(Array(bytes)), file: "f")
+    guard case .none = TraceDifference(trace, trace) else {
+      preconditionFailure("a trace differs from itself")
+    }
+    let recipe = Array(trace.begin.dropFirst(JournalFormat.beginByteCount))
+    guard trace.hasValues, let model = try? LoadedModel(FileContents(path: tracedModel).bytes),
+      let memory = try? RecipeMemory(recipe, model)
+    else { return }
+    let count = trace.entries.count
+    for position in stride(from: 0, to: count, by: max(1, count / 8)) {
+      let elements = trace.entries[position].header.count
+      guard elements > 0 else { continue }
+      let deriver = Deriver(trace, model, memory.recipe, at: position)
+      _ = deriver.derive(elements - 1)
+    }
+    withExtendedLifetime(memory) {}
+  }
+
+  /// The model of the seed that every operation is in; the fuzzer runs in the repository.
+  private static let tracedModel = "Formats/vectors/runs/every-kind.tally"
+
+  /// Two steps of the small model's training, with every part that a state may have.
+  private static func smallRun() throws(InputError) -> TrainingRun {
+    let text = """
+      {"epochs": 2, "batch": 2, "microBatch": 1, "learningRate": "0.1", "momentum": "0.5",
+      "rangePeriod": 2}
+      """
+    let recipe = try RecipeDocument(Array(text.utf8)[...], file: "small")
+      .resolved(for: smallModel, hasLabels: true)
+    let values = (0..<144).map { Int8($0 * 7 % 251 - 125) }
+    return try TrainingRun(
+      smallModel, recipe: recipe.bytes,
+      samples: PreparedSamples(values: values, labels: [0, 2], targets: nil, count: 2))
+  }
+
   /// Behind the digest lies everything else, so the digest is made right.
   private static func resealed(_ bytes: [UInt8]) -> [UInt8] {
-    guard bytes.count > Digest.byteCount, bytes.count % 2 == 0 else { return bytes }
+    bytes.count > Digest.byteCount && bytes.count % 2 == 0 ? sealed(bytes) : bytes
+  }
+
+  private static func sealed(_ bytes: [UInt8]) -> [UInt8] {
     let content = Array(bytes.dropLast(Digest.byteCount))
     var hash = SHA256()
     hash.update(content.span.bytes)

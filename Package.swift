@@ -82,12 +82,15 @@ let package = Package(
       swiftSettings: core),
 
     // Tools/: everything that runs beside the runtime.
+    .target(name: "TallyThreads", dependencies: ["MicroKernels"], path: "Tools/Threads"),
     .target(name: "Platform", path: "Tools/Platform", swiftSettings: host),
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
-      name: "Importers", dependencies: runtime + ["Platform"], path: "Tools/Importers", swiftSettings: host),
+      name: "Importers", dependencies: runtime + ["Platform"], path: "Tools/Importers",
+      swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers", "Platform", "CTally", "CZlib"],
+      name: "TallyHost",
+      dependencies: runtime + ["Importers", "Platform", "TallyThreads", "CTally", "CZlib"],
       path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(

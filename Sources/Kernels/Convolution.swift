@@ -279,7 +279,8 @@ extension Convolution {
     for group in 0..<groups {
       for tap in 0..<area {
         let source = group &* outputsPerGroup &* depth &+ tap &* inputsPerGroup
-        let target = (group &* inputsPerGroup &* area &+ turnedTap(tap, forWindows: forWindows))
+        let target =
+          (group &* inputsPerGroup &* area &+ turnedTap(tap, forWindows: forWindows))
           &* outputsPerGroup
         transpose(
           rows: outputsPerGroup, columns: inputsPerGroup,

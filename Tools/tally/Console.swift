@@ -112,6 +112,7 @@ extension Console.World {
     return Console.World(
       writeOutput: { write($0, to: STDOUT_FILENO) }, writeError: { write($0, to: STDERR_FILENO) },
       errorIsTerminal: isatty(STDERR_FILENO) == 1, errorWidth: { terminalWidth },
-      environment: { getenv($0).map { String(cString: $0) } }, interruption: { Interruption.signal })
+      environment: { getenv($0).map { String(cString: $0) } }, interruption: { Interruption.signal }
+    )
   }
 }

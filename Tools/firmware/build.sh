@@ -142,6 +142,6 @@ execute() {
   printf '%s\n' "$output" | grep '^digest '
   printf '%s\n' "$output" |
     awk '/^(arena|static|stack) / {used += $2} /^(arena|static|stack-bound) / {planned += $2}
-      END {print "planned " planned; print "ram " used}'
+      END {if (planned) print "planned " planned; if (used) print "ram " used}'
   echo "flash $(python3 "$root/Tools/audit/sizes.py" --flash "$program")"
 }

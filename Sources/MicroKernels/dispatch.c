@@ -261,6 +261,15 @@ void tally_sum_rows_s8(
   VERSION(sum_rows_s8)(rows, columns, x, ldx, sums);
 }
 
+void tally_sum_magnitudes_s8(
+    int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
+  VERSION(sum_magnitudes_s8)(rows, columns, x, sums);
+}
+
+void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {
+  VERSION(keep_columns_s8)(rows, columns, kept, x);
+}
+
 void tally_row_sums_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
   VERSION(row_sums_s8)(rows, columns, x, ldx, sums);

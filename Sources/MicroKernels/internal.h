@@ -154,6 +154,8 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, merge_size_s8);           \
   TALLY_VERSION(level, count_s8);                \
   TALLY_VERSION(level, sum_rows_s8);             \
+  TALLY_VERSION(level, sum_magnitudes_s8);       \
+  TALLY_VERSION(level, keep_columns_s8);         \
   TALLY_VERSION(level, row_sums_s8);             \
   TALLY_VERSION(level, count_sizes_s32);         \
   TALLY_VERSION(level, count_sizes_of_sums_s8);  \

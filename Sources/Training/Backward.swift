@@ -605,14 +605,17 @@ struct Backward {
     }
     let inputScale = table.scale(node.firstInput)
     let lanes = stream(.weightRounding, 4 * index + 1)
-    for o in 0..<db.count {
-      let unitScale = inputScale * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+    // Per layer one multiplier serves all.
+    let count = node.scalesPerChannel ? 1 : db.count
+    for group in 0..<db.count / count {
+      let unitScale = inputScale * session.weightScale(index, node, group)
       var unit = rate * scale / unitScale
       if let factor { unit = unit * factor }
+      let first = group * count
       _ = contribute(
-        db.slice(o, 1), unit.multiplier, lanes, first: o,
+        db.slice(first, count), unit.multiplier, lanes, first: first,
         limit: biasLimit(index, node, unitScale), subtracting: false,
-        into: velocities.slice(o, 1))
+        into: velocities.slice(first, count))
     }
   }
 

@@ -23,6 +23,7 @@ extension Verb {
       .value(
         "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
       .value("--note", nil, "TEXT", "a remark in the journal: not chained, not verified"),
+      .flag("--compact", nil, "in the memory of a board, to the byte of plan: slower, same bytes"),
       .flag("--force", nil, "replace existing outputs"),
       .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
       .value("--model", "-m", "FILE", "with --replay: the model the run began with"),
@@ -40,7 +41,8 @@ extension Verb {
 
       JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
       modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
-      session's memory, as planned and as touched.
+      session's memory, as planned and as touched: with --compact what plan says, else what
+      plan --fast says.
       """
   ) { arguments, console in
     if let journal = arguments["--replay"] {
@@ -81,7 +83,9 @@ private struct TrainCommand {
     let fields = try document.resolved(for: model, hasLabels: samples.samples.labels != nil)
     let period = try checkpointPeriod()
     func makeRun() throws(InputError) -> TrainingRun {
-      try TrainingRun(model, recipe: fields.bytes, samples: samples, validation: validation)
+      try TrainingRun(
+        model, recipe: fields.bytes, samples: samples, validation: validation,
+        isCompact: arguments.has("--compact"))
     }
     var run = try makeRun()
     var start: LoadedJournal.Place?

@@ -284,6 +284,13 @@ int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted);
 void tally_sum_rows_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums);
 
+/// sums[c] += Σ_r |x[r·columns + c]|; x is [rows, columns].
+void tally_sum_magnitudes_s8(
+    int32_t rows, int32_t columns, const int8_t *x, int32_t *sums);
+
+/// x[r][c] ← 0 where bit c%8 of kept[c/8] is 0; x is [rows, columns].
+void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x);
+
 /// sums[r] = Σ_c x[r·ldx + c]; x is [rows, columns].
 void tally_row_sums_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums);

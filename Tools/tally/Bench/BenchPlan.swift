@@ -20,6 +20,7 @@ struct BenchPlan {
       }
     }
     try group("sparse") { try sparse() }
+    try group("backward") { try keptBackward() }
     try group("zeroth") { try zerothOrder() }
     try group("growth") { try growth() }
     try group("load") { try load() }
@@ -75,6 +76,41 @@ struct BenchPlan {
           index == 0 ? "4d" : "4c/\(ratio.0)",
           index == 0 ? "the same, time of dense" : "the same, times faster than dense",
           ratio: index == 0 ? part : 1 / part, bounds[index]))
+    }
+  }
+
+  /// The backward pass alone at kept ratios, one sample and 32, against that of the whole gradient.
+  private func keptBackward() throws {
+    let networks = [BenchNetwork.mlp, .dense(width: 512, depth: 2), .cnn, .resnet8, .dscnn]
+    let ratios = [("0.5", 1.5), ("0.25", 2.5), ("0.1", 4.0)]
+    for network in networks {
+      for batch in [1, 16] {
+        let keys =
+          [[]]
+          + ratios.map {
+            [#"sparseGradients={"kind": "topk", "ratio": "\#($0.0)", "headMinimum": 2}"#]
+          }
+        let runs = try keys.map { try BenchRun(training: network, batch: batch, keys: $0) }
+        let times = BenchTiming.alternating(
+          effort,
+          timed: runs.map { run in { (0..<40).map { _ in run.backward() }.sorted()[20] } })
+        let name = "\(network.name), batch \(batch)"
+        onRow(
+          BenchRow(
+            "backward/\(network.name)/b\(batch)/dense", "\(name), backward pass", times[0], runs[0])
+        )
+        for (index, ratio) in ratios.enumerated() {
+          onRow(
+            BenchRow(
+              "backward/\(network.name)/b\(batch)/\(ratio.0)",
+              "\(name), backward pass of the top \(ratio.0)", times[index + 1], runs[index + 1]))
+          onRow(
+            BenchRow(
+              "4b/\(network.name)/b\(batch)/\(ratio.0)", "the same, times faster than dense",
+              ratio: times[0].median / times[index + 1].median,
+              .atLeast(ratio.1, goal: 1.2 * ratio.1)))
+        }
+      }
     }
   }
 

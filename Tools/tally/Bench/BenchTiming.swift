@@ -34,13 +34,21 @@ struct BenchTiming: Sendable {
         count *= 2
       }
     }
+    let timed = zip(calls, counts).map { call, count in
+      {
+        let start = now()
+        for _ in 0..<count { call() }
+        return (now() - start) / Double(count)
+      }
+    }
+    return alternating(effort, timed: timed)
+  }
+
+  /// The same for calls that say what they took, in microseconds.
+  static func alternating(_ effort: Effort, timed calls: [() -> Double]) -> [BenchTiming] {
     var times = calls.map { _ in [Double]() }
     for _ in 0..<effort.repetitions {
-      for (index, call) in calls.enumerated() {
-        let start = now()
-        for _ in 0..<counts[index] { call() }
-        times[index].append((now() - start) / Double(counts[index]))
-      }
+      for (index, call) in calls.enumerated() { times[index].append(call()) }
     }
     return times.map { BenchTiming($0) }
   }

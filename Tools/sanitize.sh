@@ -32,7 +32,7 @@ case $kind in
     bin=$(swift build --show-bin-path)
     mkdir -p "$scratch"
     for file in Sources/MicroKernels/*.c; do
-      clang -std=c11 -O1 -g -fPIC -ISources/MicroKernels/include \
+      clang -std=c11 -O0 -g -fPIC -ISources/MicroKernels/include \
         -fsanitize=undefined -fsanitize-trap=undefined -c "$file" -o "$scratch/${file##*/}.o"
     done
     sed "s|$bin/MicroKernels.build/|$PWD/$scratch/|" \

@@ -12,6 +12,8 @@ final class Console {
     var writeError: (String) -> Void
     /// Whether standard error is a terminal that can redraw a line.
     var errorIsTerminal = false
+    /// Columns of that terminal, which may change while the command runs.
+    var errorWidth: () -> Int = { 80 }
     var environment: [String: String] = [:]
     /// The number of the signal that asks the command to stop, or 0.
     var interruption: () -> Int32 = { 0 }
@@ -89,6 +91,13 @@ final class Console {
 }
 
 extension Console.World {
+  /// What the terminal says of itself; 80 columns if it says nothing.
+  private static var terminalWidth: Int {
+    var size = winsize()
+    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
+  }
+
   /// The process's own streams. A reader that went away is not an error: the rest is dropped.
   static var process: Console.World {
     func write(_ text: String, to descriptor: Int32) {
@@ -102,7 +111,7 @@ extension Console.World {
     }
     return Console.World(
       writeOutput: { write($0, to: STDOUT_FILENO) }, writeError: { write($0, to: STDERR_FILENO) },
-      errorIsTerminal: isatty(STDERR_FILENO) == 1,
+      errorIsTerminal: isatty(STDERR_FILENO) == 1, errorWidth: { terminalWidth },
       environment: ProcessInfo.processInfo.environment, interruption: { Interruption.signal })
   }
 }

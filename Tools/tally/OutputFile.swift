@@ -37,16 +37,20 @@ struct OutputFile {
 
   /// - Throws: TLY0806 with the system's reason; the old file, if any, is untouched.
   func write(_ bytes: [UInt8]) throws(InputError) {
-    let temporary = "\(path).\(getpid()).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw OutputFile.failure(path) }
-    var isWritten = OutputFile.write(bytes, to: descriptor) && fsync(descriptor) == 0
-    isWritten = close(descriptor) == 0 && isWritten
-    guard isWritten, rename(temporary, path) == 0 else {
+    let failure: InputError? = Interruption.held {
+      let temporary = "\(path).\(getpid()).tmp"
+      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else { return OutputFile.failure(path) }
+      var isWritten = OutputFile.write(bytes, to: descriptor) && fsync(descriptor) == 0
+      // The first failure is the one to tell of.
+      let reason = errno
+      if close(descriptor) != 0 { isWritten = false } else if !isWritten { errno = reason }
+      if isWritten, rename(temporary, path) == 0 { return nil }
       let error = OutputFile.failure(path)
       unlink(temporary)
-      throw error
+      return error
     }
+    if let failure { throw failure }
   }
 
   /// Whether all bytes were written; `errno` says why not.

@@ -11,7 +11,7 @@ extension Verb {
       .value("--output", "-o", "FILE", "the page, one self-contained HTML file"),
       .value("--model", "-m", "FILE", "the model the run began with: names, scheme, memory map"),
       .value("--result", nil, "FILE", "the trained model, to be evaluated on --data"),
-      .value("--data", "-d", "DATA", "samples for the confusion matrix"),
+      .value("--data", "-d", "DATA", "samples for the confusion matrix and saturation by layer"),
       .value("--log", nil, "FILE", "the same as JSON lines"),
       .value("--tensorboard", nil, "FOLDER", "the same as an event file for TensorBoard"),
       .flag("--force", nil, "replace existing outputs"),
@@ -107,7 +107,10 @@ private struct ReportCommand {
       }
       let samples = try Inputs.samples(data, for: trained, console)
       answers = RunReport.Answers(
-        try ModelEvaluation(trained, samples), data: data, classNames: trained.classNames)
+        try ModelEvaluation(trained, samples), data: data, classNames: trained.classNames,
+        before: try model.map { model throws(InputError) in
+          try LayerSaturation(model, try Inputs.samples(data, for: model, console))
+        }, after: try LayerSaturation(trained, samples))
     }
     let report: RunReport
     do throws(RecipeError) {

@@ -1,4 +1,4 @@
 import Foundation
 
-Interruption.watch()
+Interruption.reportFailedWrites()
 exit(Command.run(Array(CommandLine.arguments.dropFirst()), Console(.process)))

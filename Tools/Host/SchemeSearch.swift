@@ -156,19 +156,24 @@ struct SchemeSearch {
   mutating func run() -> Genome {
     var members = (0..<SchemeSearch.population).map { first($0) }
     for generation in 1..<SchemeSearch.generations {
-      members = best(members)
-      for member in SchemeSearch.parents..<SchemeSearch.population {
-        members.append(child(generation, member, of: members))
-      }
+      let parents = best(members)
+      members =
+        parents
+        + (parents.count..<SchemeSearch.population).map { child(generation, $0, of: parents) }
     }
     return best(members)[0]
   }
 
-  /// The fittest, ties to the earlier member.
+  /// The fittest that are different, ties to the earlier member: copies of one genome have no other children
+  /// than its own.
   private func best(_ members: [Genome]) -> [Genome] {
     let values = members.map { fitness($0) }
-    let order = members.indices.sorted { (values[$0], -$0) > (values[$1], -$1) }
-    return order.prefix(SchemeSearch.parents).map { members[$0] }
+    var best: [Genome] = []
+    for index in members.indices.sorted(by: { (values[$0], -$0) > (values[$1], -$1) })
+    where best.count < SchemeSearch.parents && !best.contains(members[index]) {
+      best.append(members[index])
+    }
+    return best
   }
 
   private func draws(_ generation: Int, _ member: Int) -> RandomStream {
@@ -192,7 +197,7 @@ struct SchemeSearch {
   ) -> Genome {
     let stream = draws(generation, member)
     let parents = (0..<2).map {
-      members[Int(stream.uniform(UInt32($0), below: UInt32(SchemeSearch.parents)))]
+      members[Int(stream.uniform(UInt32($0), below: UInt32(members.count)))]
     }
     let genes = (0...weights.count).map { gene in
       let lot = stream.uniform(UInt32(2 + 2 * gene), below: 8)

@@ -165,12 +165,16 @@ class Search:
         members = [self.first(m) for m in range(POPULATION)]
         for generation in range(1, GENERATIONS):
             parents = self.best(members)
-            members = parents + [self.child(generation, m, parents) for m in range(PARENTS, POPULATION)]
+            members = parents + [self.child(generation, m, parents) for m in range(len(parents), POPULATION)]
         return self.best(members)[0]
 
     def best(self, members):
         order = sorted(range(len(members)), key=lambda m: (-self.value(members[m]), m))
-        return [members[m] for m in order[:PARENTS]]
+        best = []
+        for m in order:
+            if members[m] not in best:
+                best.append(members[m])
+        return best[:PARENTS]
 
     def stream(self, generation, member):
         return random_bits.Stream(self.seed, random_bits.SEARCH, 0, generation, member)
@@ -181,7 +185,7 @@ class Search:
 
     def child(self, generation, member, parents):
         draws = self.stream(generation, member)
-        pair = [parents[draws.uniform(j, PARENTS)] for j in range(2)]
+        pair = [parents[draws.uniform(j, len(parents))] for j in range(2)]
         genome = []
         for j, n in enumerate(self.values):
             lot = draws.uniform(2 + 2 * j, 8)

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// Ctrl-C and SIGTERM: they end the process at once, except where somebody asks for them between two
 /// steps, and while an output is written.
@@ -32,8 +32,8 @@ enum Interruption {
   /// A reader that went away, or a limit of file size, is an error of the write and not the end of the
   /// process: a run flushes its journal and says what happened.
   static func reportFailedWrites() {
-    Foundation.signal(SIGPIPE, SIG_IGN)
-    Foundation.signal(SIGXFSZ, SIG_IGN)
+    Platform.signal(SIGPIPE, SIG_IGN)
+    Platform.signal(SIGXFSZ, SIG_IGN)
   }
 
   /// Does `body` without letting a signal come between: an output and its temporary file are one thing.

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 
 /// A file that is written whole or not at all.
@@ -58,7 +58,7 @@ struct OutputFile {
     bytes.withUnsafeBytes { buffer in
       var done = 0
       while done < buffer.count {
-        let count = Foundation.write(descriptor, buffer.baseAddress! + done, buffer.count - done)
+        let count = Platform.write(descriptor, buffer.baseAddress! + done, buffer.count - done)
         if count < 0, errno == EINTR { continue }
         if count <= 0 { return false }
         done += count
@@ -72,6 +72,15 @@ struct OutputFile {
     status(path).map { $0.st_mode & S_IFMT == S_IFREG && $0.st_size == 0 } ?? false
   }
 
+  /// Makes a folder for outputs, and those above it.
+  ///
+  /// - Throws: TLY0806.
+  static func makeFolder(_ path: String) throws(InputError) {
+    if let reason = Path.makeFolder(path) {
+      throw InputError(806, "cannot make the folder: \(reason)", place: path, exit: 5)
+    }
+  }
+
   static func failure(_ path: String) -> InputError {
     refused(path, String(cString: strerror(errno)))
   }
@@ -81,7 +90,7 @@ struct OutputFile {
   }
 
   private static func folder(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Path.folder(of: path)
     return folder.isEmpty ? "." : folder
   }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -115,7 +115,7 @@ private struct ReportCommand {
     let report: RunReport
     do throws(RecipeError) {
       report = try RunReport(
-        journal, name: (path as NSString).lastPathComponent, model: model, answers: answers)
+        journal, name: Path.name(of: path), model: model, answers: answers)
     } catch {
       throw InputError(
         903, "the journal's recipe is not for this model", place: path,
@@ -128,16 +128,10 @@ private struct ReportCommand {
   private func writeEvents(
     _ history: RunHistory, in folder: String
   ) throws(InputError) -> String {
-    let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+    let name = Path.stem(of: path)
     var file = EventFile(wallTime: 0)
     for event in history.events { file.add(event) }
-    do {
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw InputError(
-        806, "cannot make the folder: \(error.localizedDescription)", place: folder, exit: 5)
-    }
+    try OutputFile.makeFolder(folder)
     let output = try outputFile("\(folder)/events.out.tfevents.0.\(name)")
     try output.write(file.bytes)
     return output.path

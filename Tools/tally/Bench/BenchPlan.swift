@@ -22,6 +22,7 @@ struct BenchPlan {
     try group("sparse") { try sparse() }
     try group("backward") { try keptBackward() }
     try group("zeroth") { try zerothOrder() }
+    try group("threads") { try threads() }
     try group("growth") { try growth() }
     try group("load") { try load() }
   }
@@ -133,6 +134,51 @@ struct BenchPlan {
           "5/\(network.name)", "\(name) / inference", ratio: times[1].median / times[0].median,
           bound))
     }
+  }
+
+  /// Two threads against one.
+  private func threads() throws {
+    let faster = BenchRow.Bound.atLeast(1.4, goal: 1.7)
+    let notSlower = BenchRow.Bound.atLeast(1, goal: 1)
+    let inferences: [(BenchNetwork, BenchRow.Bound)] = [
+      (.resnet8, faster), (.mobileNet, faster), (.dscnn, notSlower), (.autoencoder, notSlower),
+    ]
+    for (network, bound) in inferences {
+      let run = try BenchRun(inferring: network, batch: 1)
+      compareThreads("infer", "\(network.name), batch 1, inference", network, run, bound, run.infer)
+    }
+    for network in [BenchNetwork.mlp, .resnet8] {
+      let run = try BenchRun(training: network, batch: 32)
+      compareThreads(
+        "train", "\(network.name), batch 32, training step", network, run, notSlower, run.step)
+    }
+  }
+
+  private func compareThreads(
+    _ kind: String, _ name: String, _ network: BenchNetwork, _ run: BenchRun,
+    _ bound: BenchRow.Bound, _ call: @escaping () -> Void
+  ) {
+    let times = BenchTiming.alternating(
+      effort, on: .wall,
+      [1, 2].map { count in
+        {
+          Threads.use(count)
+          call()
+        }
+      })
+    Threads.use(1)
+    for (index, time) in times.enumerated() {
+      let count = index + 1
+      onRow(
+        BenchRow(
+          "threads/\(kind)/\(network.name)/\(count)",
+          "\(name), \(count) thread\(count == 1 ? "" : "s")",
+          time, run))
+    }
+    onRow(
+      BenchRow(
+        "2f/\(kind)/\(network.name)", "the same, times faster with two",
+        ratio: times[0].median / times[1].median, bound))
   }
 
   /// One group of all weights, in the words of a recipe.

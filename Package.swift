@@ -82,15 +82,19 @@ let package = Package(
       swiftSettings: core),
 
     // Tools/: everything that runs beside the runtime.
+    .target(name: "TallyThreads", dependencies: ["MicroKernels"], path: "Tools/Threads"),
+    .target(name: "Platform", path: "Tools/Platform", swiftSettings: host),
     .systemLibrary(name: "CZlib", path: "Tools/CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
-      name: "Importers", dependencies: runtime, path: "Tools/Importers", swiftSettings: host),
+      name: "Importers", dependencies: runtime + ["Platform"], path: "Tools/Importers",
+      swiftSettings: host),
     .target(
-      name: "TallyHost", dependencies: runtime + ["Importers", "CTally", "CZlib"],
+      name: "TallyHost",
+      dependencies: runtime + ["Importers", "Platform", "TallyThreads", "CTally", "CZlib"],
       path: "Tools/Host",
       swiftSettings: host),
     .executableTarget(
-      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost"],
+      name: "TallyCommand", dependencies: runtime + ["Importers", "TallyHost", "Platform"],
       path: "Tools/tally",
       exclude: ["Resources/README.md"],
       resources: [

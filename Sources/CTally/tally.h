@@ -54,14 +54,16 @@ typedef int32_t tally_status;
 /* The caller's tally_write said no. The run cannot go on. */
 #define TALLY_WRITE_FAILED 8
 
-/* What is wrong, for people and logs. */
+/* What is wrong, for people and logs. All 0 where nothing is. */
 typedef struct {
+  /* What the function returned. */
   tally_status status;
+  /* What exactly, and where: the status says which codes and places there are. */
   int32_t code;
   uint32_t place;
 } tally_fault;
 
-/* A network, and what is to be done with it. All of it is read in place: it may lie in flash and must
+/* What tally_describe, tally_plan and tally_open are given: a network, and what is to be done with it. All of it is read in place: it may lie in flash and must
    stay there as long as the instance is used. */
 typedef struct {
   /* The bytes of a .tally file. */
@@ -76,11 +78,15 @@ typedef struct {
 
 /* What a network takes and gives. An input is int8 [height, width, channels]. */
 typedef struct {
+  /* Of the input; a vector has height and width 1. */
   uint32_t height, width, channels;
   /* The int8 that means 0. */
   int32_t zero_point;
+  /* Logits of a sample: classes, or numbers that are predicted. */
   uint32_t outputs;
+  /* Operations; tally_weights and tally_biases number them from 0. */
   uint32_t nodes;
+  /* SPEC 9.2: the last bytes of the model file, checked. */
   uint8_t digest[TALLY_DIGEST_BYTES];
 } tally_description;
 
@@ -103,20 +109,24 @@ typedef struct {
   const int32_t *labels;
   /* Q16 [count, outputs], or NULL; either labels or targets. */
   const int32_t *targets;
+  /* 1 … 2^31 - 1. */
   uint32_t count;
 } tally_samples;
 
 /* Sums over samples. */
 typedef struct {
-  /* Q16 nats, or half squared errors. */
+  /* Q16: nats of the cross-entropy (SPEC 7.1), or mean squared errors (7.2). */
   int64_t loss;
   uint32_t samples;
+  /* Samples whose predicted class is their label; 0 with targets. */
   uint32_t correct;
 } tally_result;
 
-/* What a step did. */
+/* What a step did: the step record of the journal (Formats/journal.md). */
 typedef struct {
+  /* Of its samples, before the step; Q16 as in tally_result. */
   int64_t loss;
+  /* Its number, from 0. */
   uint32_t step;
   uint32_t samples;
   uint32_t correct;
@@ -130,22 +140,27 @@ typedef struct {
 /* A network at work in the caller's memory. */
 typedef struct tally tally;
 
-/* Takes bytes; returns 0, or anything else if it could not. */
+/* Takes bytes, which are valid until it returns; returns 0, or anything else if it could not.
+   context: what the caller gave beside the function. */
 typedef int32_t (*tally_write)(void *context, const void *bytes, uint32_t count);
 
 /* --- Open --------------------------------------------------------------------------------------
-   `fault` may be NULL wherever it appears. */
+   `fault` may be NULL wherever it appears. Functions that return a status return TALLY_OK, or one of
+   those named beside them; TALLY_BAD_ARGUMENT is not named again. */
 
-/* Validates a model and says what it takes and gives. */
+/* Validates a model, with its digest, and says what it takes and gives. TALLY_BAD_MODEL. */
 tally_status tally_describe(const void *model, uint32_t model_bytes, tally_description *description,
                             tally_fault *fault);
 
 /* Says how much memory a network needs. Works in `memory`, which is free again afterwards; if there is
-   too little of it: TALLY_NO_MEMORY, place: what planning needs. */
+   too little of it: TALLY_NO_MEMORY, place: what planning needs. TALLY_BAD_MODEL, TALLY_BAD_RECIPE,
+   TALLY_NO_PLAN. */
 tally_status tally_plan(const tally_setup *setup, void *memory, uint32_t memory_bytes,
                         tally_sizes *sizes, tally_fault *fault);
 
-/* Validates model and recipe and loads the network into `memory`, with the model's parameters. */
+/* Validates model and recipe and loads the network into `memory`, with the model's parameters.
+   `*instance` is for the functions below; it needs no closing: give up the memory. TALLY_BAD_MODEL,
+   TALLY_BAD_RECIPE, TALLY_NO_PLAN, TALLY_NO_MEMORY. */
 tally_status tally_open(const tally_setup *setup, void *memory, uint32_t memory_bytes,
                         tally **instance, tally_fault *fault);
 
@@ -154,7 +169,7 @@ tally_status tally_open(const tally_setup *setup, void *memory, uint32_t memory_
 /* Where the values of a sample go; NULL if there is no such sample in a pass. A pass overwrites it. */
 int8_t *tally_input(tally *instance, uint32_t sample);
 
-/* Runs the network on the first `samples` inputs. */
+/* Runs the network on the first `samples` inputs, 1 or more; no more than a pass has. */
 tally_status tally_infer(tally *instance, uint32_t samples);
 
 /* int32 [outputs] of a sample of the last pass, NULL out of range. Valid until the next call. */
@@ -163,7 +178,8 @@ const int32_t *tally_logits(tally *instance, uint32_t sample);
 /* The class with the largest logit, the lowest of equals; -1 out of range. */
 int32_t tally_predicted(tally *instance, uint32_t sample);
 
-/* Loss and right answers over samples, with the parameters as they are now. */
+/* Loss and right answers over samples, with the parameters as they are now; the loss is the recipe's,
+   without a recipe that of labels or targets. Overwrites inputs and logits. TALLY_BAD_SAMPLES. */
 tally_status tally_evaluate(tally *instance, const tally_samples *samples, tally_result *result,
                             tally_fault *fault);
 
@@ -172,18 +188,21 @@ tally_status tally_evaluate(tally *instance, const tally_samples *samples, tally
 /* Begins the recipe's run on samples, which must stay where they are. The parameters are taken as they
    are, so a run begins once, after tally_open.
    validation: evaluated after every epoch, or NULL.
-   write: takes the journal as it is written (Formats/journal.md), or NULL: it is hashed all the same. */
+   write: takes the journal as it is written (Formats/journal.md), or NULL: it is hashed all the same.
+   TALLY_NO_RUN without a recipe, TALLY_BAD_ARGUMENT if a run has begun, TALLY_BAD_SAMPLES,
+   TALLY_WRITE_FAILED. */
 tally_status tally_train(tally *instance, const tally_samples *samples,
                          const tally_samples *validation, tally_write write, void *context,
                          tally_fault *fault);
 
-/* Takes the next step of the run; after the last one TALLY_NO_RUN. `result` may be NULL. */
+/* Takes the next step of the run; after the last one TALLY_NO_RUN. `result` may be NULL.
+   TALLY_WRITE_FAILED. */
 tally_status tally_step(tally *instance, tally_step_result *result);
 
 /* Steps of the run, 0 before tally_train. */
 uint32_t tally_planned_steps(const tally *instance);
 
-/* The head of the journal's chain: equal heads, equal runs (SPEC 9.4). */
+/* The head of the journal's chain: equal heads, equal runs (SPEC 9.4). TALLY_NO_RUN. */
 tally_status tally_journal_head(const tally *instance, uint8_t digest[TALLY_DIGEST_BYTES]);
 
 /* --- Read -------------------------------------------------------------------------------------- */
@@ -191,7 +210,8 @@ tally_status tally_journal_head(const tally *instance, uint8_t digest[TALLY_DIGE
 /* The digest of a model file of the parameters as they are now (SPEC 9.2). */
 tally_status tally_digest(const tally *instance, uint8_t digest[TALLY_DIGEST_BYTES]);
 
-/* The current int8 weights of a node, in the order of SPEC 5.1; count 0 for a node without. */
+/* The current int8 weights of a node, in the order of SPEC 5.5; count 0 for a node without. Valid as
+   long as the instance; steps may change them in place. */
 tally_status tally_weights(const tally *instance, uint32_t node, const int8_t **weights,
                            uint32_t *count);
 
@@ -199,7 +219,8 @@ tally_status tally_weights(const tally *instance, uint32_t node, const int8_t **
 tally_status tally_biases(const tally *instance, uint32_t node, const int32_t **biases,
                           uint32_t *count);
 
-/* Gives a whole .tally file of the parameters as they are now to `write`, piece by piece. */
+/* Gives a whole .tally file of the parameters as they are now to `write`, piece by piece.
+   TALLY_WRITE_FAILED. */
 tally_status tally_save(const tally *instance, tally_write write, void *context);
 
 #ifdef __cplusplus

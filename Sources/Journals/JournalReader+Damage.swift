@@ -7,7 +7,7 @@ extension JournalReader {
   /// Whether the record at `offset` only seems to pass the end of the file: a writer that was cut off
   /// there could not have left these bytes.
   func lengthIsDamaged(_ type: RecordType, _ length: Int) -> Bool {
-    if let fixed = JournalReader.fixedByteCount(type) { return length != fixed }
+    if let fixed = type.fixedByteCount { return length != fixed }
     // Lengths that the payload decides: the record is whole if its tag stands somewhere before the end.
     let first = offset + 4
     let tagCount = type.isChained ? JournalFormat.tagByteCount : 0
@@ -19,16 +19,6 @@ extension JournalReader {
     return false
   }
 
-  /// Payload bytes of a type that always has as many.
-  static func fixedByteCount(_ type: RecordType) -> Int? {
-    switch type {
-    case .step, .epoch, .end: 40
-    case .range: 20
-    case .root: 36
-    case .begin, .kept, .differences, .note: nil
-    }
-  }
-
   /// Whether a record may begin at `place`, or the file ends there. Keeps the search from hashing at
   /// every byte.
   private func isPlausibleFrame(_ place: Int) -> Bool {
@@ -37,7 +27,7 @@ extension JournalReader {
       return false
     }
     let length = Int(truncatingIfNeeded: u32(place) >> 8)
-    return JournalReader.fixedByteCount(type).map { $0 == length } ?? true
+    return type.fixedByteCount.map { $0 == length } ?? true
   }
 
   /// Whether `length` bytes at `payload` are a record of this type that the chain's tag confirms.

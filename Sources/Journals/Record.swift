@@ -17,6 +17,16 @@ public enum RecordType: UInt8, Sendable {
   case note = 0x81
 
   public var isChained: Bool { rawValue < 0x80 }
+
+  /// Payload bytes of a type that always has as many.
+  public var fixedByteCount: Int? {
+    switch self {
+    case .step, .epoch, .end: 40
+    case .range: 20
+    case .root: 36
+    case .begin, .kept, .differences, .note: nil
+    }
+  }
 }
 
 /// Numbers of the `.tlj` layout.
@@ -29,6 +39,8 @@ public enum JournalFormat {
   public static var largestPayload: Int { 1 << 24 - 1 }
   /// Bytes of a begin payload before the recipe.
   public static var beginByteCount: Int { 112 }
+  /// Bytes of a kept payload before its list.
+  public static var keptByteCount: Int { 8 }
   /// Bytes of a differences payload before its list.
   public static var differencesByteCount: Int { 12 }
 

@@ -41,16 +41,7 @@ public struct Convolution: Equatable, Sendable {
     groups == 1 && !geometry.isPointwise && geometry.dilationWidth == 1
   }
   /// The same of the windows over the output's gradient that make the input's.
-  public var readsGradientRuns: Bool { readsRuns && hasUnitStrides }
-  /// The window over the output's gradient that makes the input's, of unit strides: row r of g meets row
-  /// `row` of x through tap u where r = row + top − u·dilation; with u running backward, the window starts
-  /// extent − 1 − top above.
-  public var gradientWindow: WindowGeometry {
-    var window = geometry
-    window.padTop = geometry.extentHeight - 1 - geometry.padTop
-    window.padLeft = geometry.extentWidth - 1 - geometry.padLeft
-    return window
-  }
+  public var readsGradientRuns: Bool { readsRuns && geometry.dilationHeight == 1 }
   /// Multiply-accumulates of one sample's forward pass.
   public var multiplyCount: Int { output.positions * output.channels * depth }
 }
@@ -166,12 +157,6 @@ extension Convolution {
       geometry, rows: rows, width: output.width, channels: input.channels)
   }
 
-  /// Bytes of workspace that `inputGradient` needs with weights packed for windows.
-  public func inputGradientRunsWorkspace(rows: Int) -> Int {
-    Convolution.paddedByteCount(
-      gradientWindow, rows: rows, width: input.width, channels: output.channels)
-  }
-
   /// One group's rows of an operand.
   private func part(of operand: MatrixOperand, firstRow: Int, rows: Int) -> MatrixOperand {
     MatrixOperand(
@@ -248,15 +233,55 @@ extension Convolution {
 
   /// Whether the windows move by single steps, so that gradients are gathered by a window themselves.
   private var hasUnitStrides: Bool { geometry.strideHeight == 1 && geometry.strideWidth == 1 }
+  /// The window over the output's gradient that makes the input's, of unit strides: row r of g meets row
+  /// `row` of x through tap u where r = row + top − u·dilation; with u running backward, the window starts
+  /// extent − 1 − top above.
+  private var gradientWindow: WindowGeometry {
+    var window = geometry
+    window.padTop = geometry.extentHeight - 1 - geometry.padTop
+    window.padLeft = geometry.extentWidth - 1 - geometry.padLeft
+    return window
+  }
 
-  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read; for unit
-  /// strides with u and v running backward, as the gathering window then runs.
-  public func turnWeights(_ weights: View<Int8>, into turned: View<Int8>) {
+  /// The same with weights packed for windows.
+  public func inputGradientRunsWorkspace(rows: Int) -> Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_padded_gradient_s8_bytes(
+        &window, int32(rows), int32(input.width), int32(output.channels)))
+  }
+
+  /// Bytes that turned weights take, packed for windows over the output's gradient.
+  public var packedGradientByteCount: Int {
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_packed_gradient_s8_bytes(
+        int32(input.channels), &window, int32(output.channels)))
+  }
+
+  /// Packs weights that were turned for windows.
+  public func packTurned(_ turned: View<Int8>, into memory: View<UInt8>) -> MatrixOperand {
+    var window = tally_window(geometry)
+    // The plan gave `packedGradientByteCount` bytes.
+    unsafe tally_pack_gradient_s8(
+      int32(input.channels), &window, int32(output.channels), turned.pointer, memory.pointer)
+    return MatrixOperand(
+      packed: memory, isWindow: true, of: turned, columns: input.channels, depth: backwardDepth)
+  }
+
+  /// Turns weights [o, u, v, i] into [i, u, v, o] per group, the rows that input gradients read.
+  ///
+  /// - Parameter forWindows: puts the taps in the order of windows over the output's gradient.
+  public func turnWeights(
+    _ weights: View<Int8>, forWindows: Bool = false, into turned: View<Int8>
+  ) {
     let area = geometry.area
     for group in 0..<groups {
       for tap in 0..<area {
         let source = group &* outputsPerGroup &* depth &+ tap &* inputsPerGroup
-        let target = (group &* inputsPerGroup &* area &+ turnedTap(tap)) &* outputsPerGroup
+        let target =
+          (group &* inputsPerGroup &* area &+ turnedTap(tap, forWindows: forWindows))
+          &* outputsPerGroup
         transpose(
           rows: outputsPerGroup, columns: inputsPerGroup,
           weights.slice(source, weights.count &- source), stride: depth,
@@ -266,9 +291,14 @@ extension Convolution {
     }
   }
 
-  /// Where a tap stands in turned weights.
-  private func turnedTap(_ tap: Int) -> Int {
-    hasUnitStrides && !isDepthwise ? geometry.area &- 1 &- tap : tap
+  /// Where a tap stands in turned weights: for unit strides taps run backward, as a window over the output's
+  /// gradient then meets them.
+  private func turnedTap(_ tap: Int, forWindows: Bool) -> Int {
+    guard forWindows || hasUnitStrides && !isDepthwise else { return tap }
+    var window = tally_window(geometry)
+    return Int(
+      unsafe tally_gradient_tap(
+        &window, int32(tap / geometry.kernelWidth), int32(tap % geometry.kernelWidth)))
   }
 
   /// The operation on `count` of its output channels alone; one group.
@@ -290,7 +320,7 @@ extension Convolution {
   ) -> MatrixOperand {
     let inputs = input.channels
     for tap in 0..<geometry.area {
-      var target = turnedTap(tap) &* channels.count &* inputs
+      var target = turnedTap(tap, forWindows: false) &* channels.count &* inputs
       for j in 0..<channels.count {
         let source = Int(channels[j]) &* depth &+ tap &* inputs
         gathered.slice(target, inputs).copy(from: weights.slice(source, inputs))
@@ -314,9 +344,13 @@ extension Convolution {
   ) {
     let positions = rows.count &* input.width
     if turned.isWindow {
-      convolve(
-        g, of: output, gradientWindow, padding: 0, rows: rows, width: input.width, by: turned,
-        workspace: workspace, into: gradient)
+      guard let packed = turned.packed else { preconditionFailure("windows need packed weights") }
+      var window = tally_window(geometry)
+      // The views hold a sample, the padded rows of it, and the accumulators of `rows`.
+      unsafe tally_convolve_input_gradient_s8(
+        g.pointer, int32(output.height), int32(output.width), int32(output.channels), &window,
+        int32(rows.lowerBound), int32(rows.upperBound), int32(input.width),
+        int32(input.channels), packed.pointer, workspace.pointer, gradient.pointer)
       return
     }
     if isPointwise {

@@ -89,6 +89,23 @@ extension Pooling {
       Int32(truncatingIfNeeded: output.height), Int32(truncatingIfNeeded: output.width), g.pointer,
       gradient.pointer)
   }
+
+  /// Whether an input element can lie in two windows.
+  public var hasOverlaps: Bool {
+    geometry.strideHeight < geometry.kernelHeight || geometry.strideWidth < geometry.kernelWidth
+  }
+
+  /// The same for windows without overlaps: each element has one gradient at most, so int8 holds it.
+  public func scatterMaxGradient(_ x: View<Int8>, _ g: View<Int8>, into gradient: View<Int8>) {
+    assert(!hasOverlaps, "overlapping windows add up")
+    var window = tally_window(geometry)
+    // The views hold one sample each.
+    unsafe tally_max_pool_scatter_s8(
+      x.pointer, Int32(truncatingIfNeeded: input.height), Int32(truncatingIfNeeded: input.width),
+      Int32(truncatingIfNeeded: input.channels), &window,
+      Int32(truncatingIfNeeded: output.height), Int32(truncatingIfNeeded: output.width), g.pointer,
+      gradient.pointer)
+  }
 }
 
 // MARK: - Average pooling

@@ -1,3 +1,4 @@
+import MicroKernels
 public import Tensors
 
 // Which output channels of a sample's gradient are kept (SPEC 8.12). Index letters: c channel.
@@ -11,11 +12,10 @@ public import Tensors
 public func channelMagnitudes(_ g: View<Int8>, into magnitudes: View<Int32>) -> Int32 {
   magnitudes.fill(0)
   let channels = magnitudes.count
-  var first = 0
-  while first < g.count {
-    for c in 0..<channels { magnitudes[c] &+= Int32(g[first &+ c].magnitude) }
-    first &+= channels
-  }
+  // g holds whole positions.
+  unsafe tally_sum_magnitudes_s8(
+    Int32(truncatingIfNeeded: g.count / channels), Int32(truncatingIfNeeded: channels), g.pointer,
+    magnitudes.pointer)
   var total: Int32 = 0
   for c in 0..<channels { total &+= magnitudes[c] }
   return total
@@ -106,11 +106,8 @@ public func isKept(_ c: Int, _ kept: View<UInt8>) -> Bool {
 ///
 /// - Parameter g: int8 [positions, channels].
 public func clearOthers(_ g: View<Int8>, channels: Int, keeping kept: View<UInt8>) {
-  for c in 0..<channels where !isKept(c, kept) {
-    var index = c
-    while index < g.count {
-      g[index] = 0
-      index &+= channels
-    }
-  }
+  // g holds whole positions, `kept` a bit for each channel.
+  unsafe tally_keep_columns_s8(
+    Int32(truncatingIfNeeded: g.count / channels), Int32(truncatingIfNeeded: channels),
+    kept.pointer, g.pointer)
 }

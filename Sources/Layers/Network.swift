@@ -134,7 +134,7 @@ public struct Network {
   /// The last node with weights, or −1: the one the head's learning rate is for.
   package var lastWeightedNode: Int {
     for index in stride(from: nodeCount - 1, through: 0, by: -1)
-    where node(index).operation.weighted != nil { return index }
+    where record(index).isWeighted { return index }
     return -1
   }
 

@@ -35,6 +35,7 @@ package struct NodeRecord {
   private func count(_ offset: Int) -> Int { Int(truncatingIfNeeded: u32(offset)) }
 
   package var kind: Kind? { Kind(rawValue: bytes[0]) }
+  package var isWeighted: Bool { kind == .convolution || kind == .fullyConnected }
   package var flags: UInt8 { bytes[1] }
   package var firstInput: Int { count(8) }
   package var secondInput: Int? { u32(12) == NodeRecord.noInput ? nil : count(12) }

@@ -33,6 +33,17 @@ public enum Operation: Equatable, Sendable {
     }
   }
 
+  /// Whether elements of the output's gradient become the input's as they are, so that there are no sums.
+  public var passesGradient: Bool {
+    switch self {
+    case .add, .rescale: true
+    case .maxPooling(let pooling): !pooling.hasOverlaps
+    case .convolution, .fullyConnected, .averagePooling, .multiply, .concatenate, .table, .slicePad,
+      .upsample:
+      false
+    }
+  }
+
   /// Whether the output repeats its input's Scale for good (SPEC 8.9, followers).
   public var isFollower: Bool {
     switch self {

@@ -91,10 +91,10 @@ public struct Session {
 
   /// A node's own buffer, if the plan has it.
   package func owned<Element: BitwiseCopyable>(
-    _ node: Int, _ purpose: BufferPurpose, _ count: Int, _ type: Element.Type
+    _ node: Int, _ purpose: BufferPurpose, _ count: @autoclosure () -> Int, _ type: Element.Type
   ) -> View<Element>? {
     let offset = table.offset(node + 1, purpose)
-    return offset < 0 ? nil : arena.view(offset, count, of: type)
+    return offset < 0 ? nil : arena.view(offset, count(), of: type)
   }
 
   /// Number of weights that training changes.
@@ -201,7 +201,10 @@ public struct Session {
 
   /// Number of weighted nodes of `range` whose output has a gradient (SPEC 8.12).
   package func sparseNodeCount(in range: Range<Int>) -> Int {
-    network.sparseNodeCount(in: range) { needsGradient($0) }
+    // The plan has Y_max for each of them; asking the network would read its records again and again.
+    var count = 0
+    for index in range where table.offset(index + 1, .largestGradient) >= 0 { count += 1 }
+    return count
   }
 
   /// Three counts of each sparse node over the last step, in order (SPEC 8.12).

@@ -158,9 +158,7 @@ package struct Tiling {
     let whole = MatrixOperand.packedByteCount(
       columns: shape.input.channels, depth: shape.backwardDepth)
     guard readsGradientRuns else { return whole }
-    let runs = MatrixOperand.packedByteCount(
-      columns: shape.input.channels, window: shape.gradientWindow,
-      channels: shape.output.channels)
+    let runs = shape.packedGradientByteCount
     return keepsChannels ? max(whole, runs) : runs
   }
   package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
@@ -227,7 +225,8 @@ package struct Tiling {
     update: UpdateSet, needsInputGradient: Bool, largestInput: Int
   ) -> Int {
     guard shape != nil else {
-      return needsInputGradient ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
+      return needsInputGradient && !node.operation.passesGradient
+        ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
     }
     var byteCount = 0
     if needsInputGradient {

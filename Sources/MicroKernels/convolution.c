@@ -66,16 +66,184 @@ void tally_pack_window_s8(
         (uint8_t *)packed + (size_t)u * size);
 }
 
+struct convolve_call {
+  const int8_t *padded;
+  const struct tally_window *window;
+  int32_t channels, first_row, rows, output_width, N, parts;
+  const void *packed;
+  int32_t *acc;
+};
+
+static void convolve_part(void *context, int32_t part) {
+  const struct convolve_call *c = context;
+  const struct tally_window *k = c->window;
+  const struct tally_range rows = tally_part(c->rows, 1, c->parts, part);
+  const ptrdiff_t row = (ptrdiff_t)padded_width(k, c->output_width) * c->channels;
+  // What follows a run within its last quad meets weights that are 0.
+  const int32_t run = whole_quads(k->kernel_width * c->channels);
+  for (int32_t r = rows.first; r < rows.first + rows.count; r++)
+    tally_gemm_s8_runs(
+        c->output_width, c->N, k->kernel_height, run,
+        c->padded + (c->first_row + r) * k->stride_height * row,
+        (ptrdiff_t)k->stride_width * c->channels, k->dilation_height * row, c->packed,
+        c->acc + (ptrdiff_t)r * c->output_width * c->N, c->N);
+}
+
 void tally_convolve_s8(
     const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
     int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc) {
-  const ptrdiff_t row = (ptrdiff_t)padded_width(window, output_width) * channels;
-  // What follows a run within its last quad meets weights that are 0.
-  const int32_t run = whole_quads(window->kernel_width * channels);
-  for (int32_t r = first_row; r < end_row; r++, acc += (ptrdiff_t)output_width * N)
+  const int64_t products = (int64_t)(end_row - first_row) * output_width * N
+                           * window->kernel_height * window->kernel_width * channels;
+  struct convolve_call c = {
+      padded, window, channels, first_row, end_row - first_row, output_width, N,
+      tally_parts(products, TALLY_LEAST_PRODUCTS), packed, acc};
+  tally_share(c.parts, convolve_part, &c);
+}
+
+// ---- Input gradient: input positions whose distance to a window's start is alike form a phase. The gradient of
+// a phase is a convolution of single steps over g, with every stride-th tap, the last one first.
+
+// How many taps meet a phase.
+TALLY_INLINE int32_t phase_taps(int32_t kernel, int32_t stride, int32_t phase) {
+  return phase < kernel ? (kernel - phase - 1) / stride + 1 : 0;
+}
+
+// The windows over g of the largest phase, for input rows first_row ..< end_row, and how many there are.
+struct gradient_window {
+  struct tally_window over;
+  int32_t rows, columns;
+};
+
+TALLY_INLINE struct gradient_window gradient_window(
+    const struct tally_window *k, int32_t first_row, int32_t end_row, int32_t width) {
+  const int32_t row = (first_row + k->pad_top) / k->stride_height;
+  const int32_t column = k->pad_left / k->stride_width;
+  const int32_t last_row = (end_row - 1 + k->pad_top) / k->stride_height;
+  const int32_t last_column = (width - 1 + k->pad_left) / k->stride_width;
+  struct gradient_window w = {{0, 0, 1, 1, 1, 1, 0, 0}, last_row - row + 1, 0};
+  w.over.kernel_height = phase_taps(k->kernel_height, k->stride_height, 0);
+  w.over.kernel_width = phase_taps(k->kernel_width, k->stride_width, 0);
+  // Below 0 where rows begin in the middle; columns never do.
+  w.over.pad_top = w.over.kernel_height - 1 - row;
+  w.over.pad_left = w.over.kernel_width - 1 > column ? w.over.kernel_width - 1 - column : 0;
+  w.columns = last_column + w.over.pad_left + 2 - w.over.kernel_width;
+  return w;
+}
+
+size_t tally_padded_gradient_s8_bytes(
+    const struct tally_window *window, int32_t rows, int32_t width, int32_t outputs) {
+  // Where rows begin decides whether one more meets them.
+  const struct gradient_window w = gradient_window(window, 0, rows + window->stride_height, width);
+  return tally_padded_s8_bytes(&w.over, w.rows, w.columns, outputs);
+}
+
+size_t tally_packed_gradient_s8_bytes(
+    int32_t inputs, const struct tally_window *window, int32_t outputs) {
+  size_t bytes = 0;
+  for (int32_t b = 0; b < smaller(window->stride_width, window->kernel_width); b++)
+    bytes += tally_packed_s8_bytes(
+        inputs, phase_taps(window->kernel_width, window->stride_width, b) * outputs);
+  // Every kernel row belongs to one phase of rows.
+  return bytes * (size_t)window->kernel_height;
+}
+
+int32_t tally_gradient_tap(const struct tally_window *k, int32_t u, int32_t v) {
+  const int32_t a = u % k->stride_height, b = v % k->stride_width;
+  const int32_t rows = phase_taps(k->kernel_height, k->stride_height, a);
+  const int32_t columns = phase_taps(k->kernel_width, k->stride_width, b);
+  int32_t before = 0;
+  for (int32_t phase = 0; phase < a; phase++)
+    before += phase_taps(k->kernel_height, k->stride_height, phase) * k->kernel_width;
+  for (int32_t phase = 0; phase < b; phase++)
+    before += rows * phase_taps(k->kernel_width, k->stride_width, phase);
+  return before + (rows - 1 - u / k->stride_height) * columns + columns - 1 - v / k->stride_width;
+}
+
+// Calls `body(a, b, rows of taps, columns of taps, first tap)` for each phase that meets taps.
+#define FOR_EACH_PHASE(k, body)                                                           \
+  for (int32_t a = 0, tap = 0; a < smaller((k)->stride_height, (k)->kernel_height); a++)  \
+    for (int32_t b = 0; b < smaller((k)->stride_width, (k)->kernel_width); b++) {         \
+      const int32_t u_count = phase_taps((k)->kernel_height, (k)->stride_height, a);      \
+      const int32_t v_count = phase_taps((k)->kernel_width, (k)->stride_width, b);        \
+      body                                                                                \
+      tap += u_count * v_count;                                                           \
+    }
+
+void tally_pack_gradient_s8(
+    int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
+    void *packed) {
+  const ptrdiff_t row = (ptrdiff_t)window->kernel_height * window->kernel_width * outputs;
+  uint8_t *to = packed;
+  FOR_EACH_PHASE(window, {
+    const int32_t run = v_count * outputs;
+    for (int32_t u = 0; u < u_count; u++, to += tally_packed_s8_bytes(inputs, run))
+      tally_pack_s8(inputs, run, turned + (ptrdiff_t)tap * outputs + (ptrdiff_t)u * run, row, to);
+  })
+}
+
+struct gradient_call {
+  struct tally_window k;
+  struct gradient_window w;
+  const int8_t *padded;
+  int32_t outputs, first_row, end_row, width, inputs, parts;
+  const uint8_t *packed;
+  int32_t *gradient;
+};
+
+// The positions of one phase in some of the rows.
+TALLY_INLINE void phase_gradient(
+    const struct gradient_call *c, struct tally_range rows, int32_t a, int32_t b, int32_t u_count,
+    int32_t v_count, const uint8_t *packed) {
+  const struct tally_window *k = &c->k;
+  const struct gradient_window *w = &c->w;
+  const int32_t width = c->width, outputs = c->outputs, inputs = c->inputs;
+  const ptrdiff_t step = (ptrdiff_t)padded_width(&w->over, w->columns) * outputs;
+  // The first column of the phase, and the first column of g that it meets.
+  const int32_t column = (b + k->stride_width - k->pad_left % k->stride_width) % k->stride_width;
+  const int32_t from = (column + k->pad_left) / k->stride_width - (v_count - 1) + w->over.pad_left;
+  const int32_t count = (width - column + k->stride_width - 1) / k->stride_width;
+  for (int32_t r = rows.first; r < rows.first + rows.count && count > 0; r++) {
+    if ((r + k->pad_top) % k->stride_height != a) continue;
+    const int32_t row = (r + k->pad_top) / k->stride_height - (u_count - 1) + w->over.pad_top;
     tally_gemm_s8_runs(
-        output_width, N, window->kernel_height, run, padded + r * window->stride_height * row,
-        (ptrdiff_t)window->stride_width * channels, window->dilation_height * row, packed, acc, N);
+        count, inputs, u_count, whole_quads(v_count * outputs),
+        c->padded + row * step + (ptrdiff_t)from * outputs, outputs, step, packed,
+        c->gradient + ((ptrdiff_t)(r - c->first_row) * width + column) * inputs,
+        (ptrdiff_t)k->stride_width * inputs);
+  }
+}
+
+static void gradient_part(void *context, int32_t part) {
+  const struct gradient_call *c = context;
+  struct tally_range rows = tally_part(c->end_row - c->first_row, 1, c->parts, part);
+  const uint8_t *from = c->packed;
+  rows.first += c->first_row;
+  FOR_EACH_PHASE(&c->k, {
+    (void)tap;
+    phase_gradient(c, rows, a, b, u_count, v_count, from);
+    from += tally_packed_s8_bytes(c->inputs, v_count * c->outputs) * (size_t)u_count;
+  })
+}
+
+void tally_convolve_input_gradient_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t outputs,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    int32_t inputs, const void *packed, int8_t *padded, int32_t *gradient) {
+  const struct tally_window k = *window;
+  const struct gradient_window w = gradient_window(window, first_row, end_row, width);
+  // Each position meets one tap in so many.
+  const int64_t products = (int64_t)(end_row - first_row) * width * inputs * outputs
+                           * k.kernel_height * k.kernel_width / (k.stride_height * k.stride_width);
+  struct gradient_call c = {
+      k, w, padded, outputs, first_row, end_row, width, inputs,
+      tally_parts(products, TALLY_LEAST_PRODUCTS), packed, gradient};
+  tally_pad_s8(
+      g, output_height, output_width, outputs, &w.over, w.rows, w.columns, 0, padded);
+  // Positions between the windows have no gradient.
+  if (k.stride_height > k.kernel_height || k.stride_width > k.kernel_width)
+    __builtin_memset(
+        gradient, 0, sizeof(int32_t) * (size_t)(end_row - first_row) * (size_t)width * (size_t)inputs);
+  tally_share(c.parts, gradient_part, &c);
 }
 
 // ---- Weight gradient: positions are the depth, rows of them filled up to whole quads

@@ -101,29 +101,65 @@ TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wante
   return total;
 }
 
+// short_sums[j] += f(from[j]) over rows first ..< end, in loops of fixed length where there are many rows of it.
+#define ADD_ROWS(n, first, end, f)                                                              \
+  do {                                                                                          \
+    const int8_t *from = x + (first) * ldx + c;                                                 \
+    for (int32_t i = (first); i < (end); i++, from += ldx)                                      \
+      for (int32_t j = 0; j < (n); j++) short_sums[j] = (int16_t)(short_sums[j] + f(from[j]));  \
+  } while (0)
+
+// sums[c] += Σ f(x). 255 rows of int8 stay within int16.
+#define SUM_ROWS(f)                                                                             \
+  for (int32_t c = 0; c < columns; c += 64) {                                                   \
+    const int32_t n = smaller(columns - c, 64);                                                 \
+    for (int32_t r = 0; r < rows; r += 255) {                                                   \
+      const int32_t end = smaller(rows, r + 255);                                               \
+      int16_t short_sums[64] = {0};                                                             \
+      switch (n) {                                                                              \
+        case 64: ADD_ROWS(64, r, end, f); break;                                                \
+        case 32: ADD_ROWS(32, r, end, f); break;                                                \
+        case 16: ADD_ROWS(16, r, end, f); break;                                                \
+        case 8: ADD_ROWS(8, r, end, f); break;                                                  \
+        default: ADD_ROWS(n, r, end, f);                                                        \
+      }                                                                                         \
+      for (int32_t j = 0; j < n; j++) sums[c + j] = wrapping_add(sums[c + j], short_sums[j]);   \
+    }                                                                                           \
+  }
+
+TALLY_INLINE int itself(int8_t v) { return v; }
+TALLY_INLINE int absolute(int8_t v) { return v < 0 ? -v : v; }
+
 TALLY_INLINE void sum_rows_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
-  // 255 rows of int8 stay within int16.
+  SUM_ROWS(itself)
+}
+
+TALLY_INLINE void sum_magnitudes_s8(
+    int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
+  const ptrdiff_t ldx = columns;
+  SUM_ROWS(absolute)
+}
+
+TALLY_INLINE void keep_columns_s8(
+    int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {
   for (int32_t c = 0; c < columns; c += 64) {
     const int32_t n = smaller(columns - c, 64);
-    for (int32_t r = 0; r < rows; r += 255) {
-      const int32_t end = smaller(rows, r + 255);
-      int16_t short_sums[64] = {0};
-      const int8_t *from = x + r * ldx + c;
-      if (n == 64) {
-        for (int32_t i = r; i < end; i++, from += ldx)
-          for (int32_t j = 0; j < 64; j++) short_sums[j] = (int16_t)(short_sums[j] + from[j]);
-      } else if (n == 16) {
-        for (int32_t i = r; i < end; i++, from += ldx)
-          for (int32_t j = 0; j < 16; j++) short_sums[j] = (int16_t)(short_sums[j] + from[j]);
-      } else if (n == 8) {
-        for (int32_t i = r; i < end; i++, from += ldx)
-          for (int32_t j = 0; j < 8; j++) short_sums[j] = (int16_t)(short_sums[j] + from[j]);
-      } else {
-        for (int32_t i = r; i < end; i++, from += ldx)
-          for (int32_t j = 0; j < n; j++) short_sums[j] = (int16_t)(short_sums[j] + from[j]);
-      }
-      for (int32_t j = 0; j < n; j++) sums[c + j] = wrapping_add(sums[c + j], short_sums[j]);
+    int8_t keep[64];
+    for (int32_t j = 0; j < n; j++) keep[j] = (int8_t)-(kept[(c + j) / 8] >> (j % 8) & 1);
+    int8_t *to = x + c;
+    if (n == 64) {
+      for (int32_t r = 0; r < rows; r++, to += columns)
+        for (int32_t j = 0; j < 64; j++) to[j] &= keep[j];
+    } else if (n == 32) {
+      for (int32_t r = 0; r < rows; r++, to += columns)
+        for (int32_t j = 0; j < 32; j++) to[j] &= keep[j];
+    } else if (n == 16) {
+      for (int32_t r = 0; r < rows; r++, to += columns)
+        for (int32_t j = 0; j < 16; j++) to[j] &= keep[j];
+    } else {
+      for (int32_t r = 0; r < rows; r++, to += columns)
+        for (int32_t j = 0; j < n; j++) to[j] &= keep[j];
     }
   }
 }
@@ -254,6 +290,14 @@ TALLY_INLINE void sizes_of_accumulators(
   TARGET void tally_##level##_sum_rows_s8(                                                      \
       int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {           \
     sum_rows_s8(rows, columns, x, ldx, sums);                                                   \
+  }                                                                                             \
+  TARGET void tally_##level##_sum_magnitudes_s8(                                                \
+      int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {                          \
+    sum_magnitudes_s8(rows, columns, x, sums);                                                  \
+  }                                                                                             \
+  TARGET void tally_##level##_keep_columns_s8(                                                  \
+      int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {                          \
+    keep_columns_s8(rows, columns, kept, x);                                                    \
   }                                                                                             \
   TARGET void tally_##level##_row_sums_s8(                                                      \
       int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {           \

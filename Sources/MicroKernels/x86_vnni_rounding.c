@@ -297,6 +297,64 @@ VNNI_INLINE int32_t outside64(__m512i v, __m512i low, __m512i high) {
   return __builtin_popcount(out);
 }
 
+// d[i] = (((v[i]·m) >> before) + r[i]) >> after of up to 128 values whose (v·m) >> before stays below 2^30, so
+// that after the product 32 bits are enough. Returns how many the clip changed.
+VNNI_INLINE int32_t contribute_narrow(
+    const int may_clip, const int subtract, int32_t count, const int32_t *gradient, __m512i m,
+    struct stochastic_shift s, const uint16_t *r16, int32_t clip, int32_t *target) {
+  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
+  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits);
+  const __m512i low = _mm512_set1_epi32(-clip), high = _mm512_set1_epi32(clip);
+  int32_t clipped = 0;
+  for (int32_t j = 0; j < count; j += 16) {
+    const __mmask16 present = first16(count - j);
+    const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + j);
+    const __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
+    const __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
+    const __m512i r = _mm512_and_si512(random16(r16 + j), bits);
+    __m512i d = _mm512_sra_epi32(_mm512_add_epi32(join(even, odd), r), after);
+    if (may_clip) {
+      // Absent values are 0 and draw less than 1, so they never count as clipped.
+      const __m512i all = d;
+      d = _mm512_max_epi32(_mm512_min_epi32(d, high), low);
+      clipped += __builtin_popcount(_mm512_cmpneq_epi32_mask(d, all));
+    }
+    const __m512i a = _mm512_maskz_loadu_epi32(present, target + j);
+    store_words(
+        target + j, present, subtract ? _mm512_sub_epi32(a, d) : _mm512_add_epi32(a, d));
+  }
+  return clipped;
+}
+
+// The same for any values, in 64 bits.
+VNNI_INLINE int32_t contribute_wide(
+    int subtract, int32_t count, const int32_t *gradient, __m512i m, struct stochastic_shift s,
+    const uint16_t *r16, int32_t clip, int32_t *target) {
+  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
+  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits);
+  const __m512i low = _mm512_set1_epi64(-(int64_t)clip), high = _mm512_set1_epi64(clip);
+  // d ^ −1 − −1 = −d: one subtraction serves both directions.
+  const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
+  int32_t clipped = 0;
+  for (int32_t j = 0; j < count; j += 16) {
+    const __mmask16 present = first16(count - j);
+    const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + j);
+    // Absent values are 0 and draw 0, so they never count as clipped.
+    const __m512i r =
+        _mm512_maskz_mov_epi32(present, _mm512_and_si512(random16(r16 + j), bits));
+    __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
+    __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
+    even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
+    odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
+    clipped += outside64(even, low, high) + outside64(odd, low, high);
+    __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
+    d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
+    const __m512i a = _mm512_maskz_loadu_epi32(present, target + j);
+    store_words(target + j, present, _mm512_sub_epi32(a, d));
+  }
+  return clipped;
+}
+
 VNNI int32_t tally_vnni_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
@@ -306,49 +364,34 @@ VNNI int32_t tally_vnni_contribute_q16(
         count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
   }
   const struct stochastic_shift s = split(shift);
-  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
-  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits), m = _mm512_set1_epi32(mantissa);
-  const __m512i low = _mm512_set1_epi64(-(int64_t)clip), high = _mm512_set1_epi64(clip);
-  // d ^ −1 − −1 = −d: one subtraction serves both directions.
-  const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
+  const __m512i m = _mm512_set1_epi32(mantissa);
   const struct philox_stream stream = philox_stream(key, counter);
-  // Quotients of shifts from 31 on fit 32 bits, so they are joined before they are clamped.
-  const int fits = shift >= 31;
-  const __m512i low32 = _mm512_set1_epi32(-clip), high32 = _mm512_set1_epi32(clip);
   const int32_t run = lane_run(first_element);
   uint16_t lanes[LANE_BUFFER] = {0};
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
     const int32_t end = smaller(run, count - i);
-    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
-    __m512i any = _mm512_setzero_si512();
+    const int32_t *from = gradient + i;
+    int32_t *to = target + i;
+    __m512i sizes = _mm512_setzero_si512();
     for (int32_t j = 0; j < end; j += 16)
-      any = _mm512_or_si512(any, _mm512_maskz_loadu_epi32(first16(end - j), gradient + i + j));
-    if (_mm512_test_epi32_mask(any, any) == 0) continue;
+      sizes = _mm512_or_si512(
+          sizes, _mm512_abs_epi32(_mm512_maskz_loadu_epi32(first16(end - j), from + j)));
+    const uint32_t size = (uint32_t)_mm512_reduce_or_epi32(sizes);
+    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
+    if (size == 0) continue;
     const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
-    for (int32_t j = 0; j < end; j += 16) {
-      const __mmask16 present = first16(end - j);
-      const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + i + j);
-      // Absent values are 0 and draw 0, so they never count as clipped.
-      const __m512i r =
-          _mm512_maskz_mov_epi32(present, _mm512_and_si512(random16(r16 + j), bits));
-      __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
-      __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
-      even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
-      odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
-      __m512i d;
-      if (fits) {
-        const __m512i joined = join(even, odd);
-        d = _mm512_max_epi32(_mm512_min_epi32(joined, high32), low32);
-        clipped += __builtin_popcount(_mm512_cmpneq_epi32_mask(d, joined));
-      } else {
-        clipped += outside64(even, low, high) + outside64(odd, low, high);
-        d = join(clamp64(even, low, high), clamp64(odd, low, high));
-      }
-      d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
-      const __m512i a = _mm512_maskz_loadu_epi32(present, target + i + j);
-      store_words(target + i + j, present, _mm512_sub_epi32(a, d));
-    }
+    // |v·m| < 2^(bits of v + 31), of which `before` bits go first.
+    const int bits = 63 - __builtin_clz(size) - s.before;
+    const int may_clip = clip < 2 || (bits > s.after && (int64_t)1 << (bits - s.after) > clip);
+    if (bits > 30)
+      clipped += contribute_wide(subtract, end, from, m, s, r16, clip, to);
+    else if (may_clip)
+      clipped += contribute_narrow(1, subtract, end, from, m, s, r16, clip, to);
+    else if (subtract)
+      contribute_narrow(0, 1, end, from, m, s, r16, clip, to);
+    else
+      contribute_narrow(0, 0, end, from, m, s, r16, clip, to);
   }
   return clipped;
 }

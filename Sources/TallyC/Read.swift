@@ -21,13 +21,7 @@ public func tally_weights(
   _ instance: OpaquePointer!, _ node: UInt32,
   _ weights: UnsafeMutablePointer<UnsafePointer<Int8>?>!, _ count: UnsafeMutablePointer<UInt32>!
 ) -> tally_status {
-  guard let opened = unsafe InstancePointer(instance), let weights = unsafe weights,
-    let count = unsafe count, let index = opened.node(node)
-  else { return TALLY_BAD_ARGUMENT }
-  let view = opened.value.session.currentWeights(ofNode: index)
-  unsafe weights.pointee = unsafe UnsafePointer(view.pointer)
-  unsafe count.pointee = UInt32(truncatingIfNeeded: view.count)
-  return TALLY_OK
+  unsafe handOut(instance, node, weights, count) { $0.currentWeights(ofNode: $1) }
 }
 
 @c @implementation
@@ -35,11 +29,21 @@ public func tally_biases(
   _ instance: OpaquePointer!, _ node: UInt32,
   _ biases: UnsafeMutablePointer<UnsafePointer<Int32>?>!, _ count: UnsafeMutablePointer<UInt32>!
 ) -> tally_status {
-  guard let opened = unsafe InstancePointer(instance), let biases = unsafe biases,
+  unsafe handOut(instance, node, biases, count) { $0.currentBiases(ofNode: $1) }
+}
+
+/// Says where a node's values lie and how many there are.
+@unsafe
+private func handOut<Element: BitwiseCopyable>(
+  _ instance: OpaquePointer?, _ node: UInt32,
+  _ start: UnsafeMutablePointer<UnsafePointer<Element>?>?, _ count: UnsafeMutablePointer<UInt32>?,
+  _ values: (Session, Int) -> View<Element>
+) -> tally_status {
+  guard let opened = unsafe InstancePointer(instance), let start = unsafe start,
     let count = unsafe count, let index = opened.node(node)
   else { return TALLY_BAD_ARGUMENT }
-  let view = opened.value.session.currentBiases(ofNode: index)
-  unsafe biases.pointee = unsafe UnsafePointer(view.pointer)
+  let view = values(opened.value.session, index)
+  unsafe start.pointee = unsafe UnsafePointer(view.pointer)
   unsafe count.pointee = UInt32(truncatingIfNeeded: view.count)
   return TALLY_OK
 }

@@ -172,9 +172,14 @@ struct Backward {
       tensor, scale.multiplied(byPowerOfTwo: shift), isMerge: isMerge, node: node, slot: slot)
   }
 
-  /// A gradient that passes unchanged: its size never needs a shift, so no accumulators are kept.
+  /// A gradient whose elements are those of another: its size never needs a shift, so no accumulators are
+  /// kept.
+  ///
+  /// - Parameter produce: writes the gradient of a sample, and may leave it to the mask to clear elements.
+  ///   It gives what to mask: `target`, or a gradient that is the same already.
   private func emitUnchanged(
-    _ g: View<Int8>, scale: Scale, to tensor: Int, node: Int, slot: Int
+    scale: Scale, to tensor: Int, node: Int, slot: Int,
+    produce: (_ sample: Int, _ target: View<Int8>) -> View<Int8>
   ) {
     let count = network.shape(ofTensor: tensor).count
     let isMerge = table.hasGradient(tensor)
@@ -182,11 +187,9 @@ struct Backward {
     var largest: UInt32 = 0
     if scale != .zero {
       for sample in 0..<samples {
+        let part = target.slice(sample * count, count)
         largest = max(
-          largest,
-          pass(
-            g.slice(sample * count, count), mask: mask(tensor, sample),
-            into: target.slice(sample * count, count)))
+          largest, pass(produce(sample, part), mask: mask(tensor, sample), into: part))
       }
     }
     if largest == 0 && isMerge { return }
@@ -245,7 +248,12 @@ struct Backward {
     case .convolution(let convolution), .fullyConnected(let convolution):
       weightedInputGradient(index, node, convolution, tensor: tensor, scale)
     case .add, .rescale:
-      emitUnchanged(gradient(index + 1), scale: scale, to: tensor, node: index, slot: slot)
+      emitUnchanged(scale: scale, to: tensor, node: index, slot: slot) { sample, _ in g(sample) }
+    case .maxPooling(let pooling) where !pooling.hasOverlaps:
+      emitUnchanged(scale: scale, to: tensor, node: index, slot: slot) { sample, target in
+        pooling.scatterMaxGradient(x(tensor, sample), g(sample), into: target)
+        return target
+      }
     case .maxPooling(let pooling):
       emitSamples(scale) { sample, dx in pooling.maxGradient(x(tensor, sample), g(sample), into: dx)
       }
@@ -336,10 +344,15 @@ struct Backward {
     }
     let turned = session.arena.view(
       workspace + tiling.turnedWeights, shape.weightCount, of: Int8.self)
-    shape.turnWeights(weights, into: turned)
+    shape.turnWeights(weights, forWindows: tiling.readsGradientRuns, into: turned)
+    if tiling.readsGradientRuns {
+      return shape.packTurned(
+        turned,
+        into: session.arena.view(
+          workspace + tiling.packedTurned, tiling.packedTurnedByteCount, of: UInt8.self))
+    }
     return session.operand(
-      turned, columns: shape.input.channels, depth: shape.backwardDepth,
-      window: tiling.readsGradientRuns ? shape.gradientWindow : nil,
+      turned, columns: shape.input.channels, depth: shape.backwardDepth, window: nil,
       channels: shape.output.channels, packingAt: workspace + tiling.packedTurned,
       byteCount: tiling.packedTurnedByteCount)
   }
@@ -605,14 +618,17 @@ struct Backward {
     }
     let inputScale = table.scale(node.firstInput)
     let lanes = stream(.weightRounding, 4 * index + 1)
-    for o in 0..<db.count {
-      let unitScale = inputScale * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+    // Per layer one multiplier serves all.
+    let count = node.scalesPerChannel ? 1 : db.count
+    for group in 0..<db.count / count {
+      let unitScale = inputScale * session.weightScale(index, node, group)
       var unit = rate * scale / unitScale
       if let factor { unit = unit * factor }
+      let first = group * count
       _ = contribute(
-        db.slice(o, 1), unit.multiplier, lanes, first: o,
+        db.slice(first, count), unit.multiplier, lanes, first: first,
         limit: biasLimit(index, node, unitScale), subtracting: false,
-        into: velocities.slice(o, 1))
+        into: velocities.slice(first, count))
     }
   }
 

@@ -45,19 +45,25 @@ public struct FisherPotentials {
     return memory.slice(first(index) + shape.output.channels, shape.selectableCount)
   }
 
+  /// The logarithm of a layer's potential, Q16; `nil` where it is 0.
+  public func potential(ofNode index: Int) -> Int32? {
+    let outputs = outputs(ofNode: index)
+    var total: Int64 = 0
+    for c in 0..<outputs.count { total = saturatingSum(total, outputs[c]) }
+    return total == 0 ? nil : logarithmBase2(total)
+  }
+
   /// Score of a layer of which `count` selectable channels change, Q16: the logarithm of its potential over
   /// its weights and its multiply-accumulates. `nil` without potential.
   ///
   /// - Parameter count: `nil` for all weights.
   public func score(ofNode index: Int, selecting count: Int? = nil) -> Int32? {
-    guard let shape = network.node(index).operation.weighted else { return nil }
-    let outputs = outputs(ofNode: index)
-    var total: Int64 = 0
-    for c in 0..<outputs.count { total = saturatingSum(total, outputs[c]) }
-    if total == 0 { return nil }
+    guard let shape = network.node(index).operation.weighted,
+      let potential = potential(ofNode: index)
+    else { return nil }
     let selected = count.map { shape.selecting($0) } ?? shape
     let multiplies = max(1, selected.weightCount &* selected.output.positions)
-    return logarithmBase2(total) &- logarithmBase2(Int64(selected.weightCount))
+    return potential &- logarithmBase2(Int64(selected.weightCount))
       &- logarithmBase2(Int64(multiplies))
   }
 
@@ -77,12 +83,19 @@ public struct FisherPotentials {
   ///
   /// - Parameters:
   ///   - session: planned for one sample and for `recipe`.
-  ///   - recipe: updates the weights of every weighted node, at rates of zero.
+  ///   - recipe: updates the weights of every weighted node, and the Scales of all that have any, at rates of
+  ///     zero: the session then keeps what the potentials are made of.
   ///   - count: the first so many of the samples.
   public func measure(_ session: Session, _ recipe: Recipe, _ samples: Samples, count: Int) {
     precondition(
       recipe.learningRate(.weights) == .zero && recipe.learningRate(.head) == .zero,
       "measuring potentials changes no weights")
+    for index in 0..<network.nodeCount where network.node(index).operation.weighted != nil {
+      let wanted: UpdateSet =
+        network.node(index).hasAccumulators ? .weights : [.weights, .scales]
+      precondition(
+        recipe.update(ofNode: index).isSuperset(of: wanted), "a session that keeps too little")
+    }
     let none = Backward.Rates(
       weights: .zero, biases: .zero, head: .zero, scales: .zero, microBatches: 1)
     for sample in 0..<min(count, samples.count) {

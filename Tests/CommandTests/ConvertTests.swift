@@ -283,3 +283,55 @@ import Testing
     }
   }
 }
+
+@Suite("tally init --data") struct InitialRangeTests {
+  private let network = """
+    {"input": [12], "layers": [{"kind": "fullyConnected", "outputs": 3}]}
+    """
+
+  /// 18 samples of the given largest value, as bytes.
+  private func data(_ box: Sandbox, _ largest: UInt8) throws {
+    let x = (0..<36).map { UInt8($0 * Int(largest) / 35) }
+    try box.write(
+      ZipArchive.stored([
+        ("x.npy", try NumpyArray.encoded(NumericArray(shape: [3, 12], storage: .uint8(x)))),
+        ("y.npy", try NumpyArray.encoded(NumericArray(shape: [3], storage: .uint8([0, 1, 2])))),
+      ]), "range.npz")
+  }
+
+  /// What the model makes of x.
+  private func prepared(_ box: Sandbox, _ x: Int32) throws -> Int8 {
+    let model = try LoadedModel(box.bytes("i.tally"))
+    let array = NumericArray(shape: [1, 12], storage: .int32(Array(repeating: x, count: 12)))
+    let labels = NumericArray(shape: [1], storage: .int32([0]))
+    try box.write(
+      ZipArchive.stored([
+        ("x.npy", try NumpyArray.encoded(array)), ("y.npy", try NumpyArray.encoded(labels)),
+      ]), "one.npz")
+    let data = try DataSet(parsing: box.path("one.npz"), inflate: Inflate.raw)
+    let samples = try PreparedSamples(data, for: model)
+    return withExtendedLifetime(samples) { samples.samples.values[0] }
+  }
+
+  @Test("small numbers fill the input's range; bytes keep their steps", arguments: [16, 1, 255])
+  func range(_ largest: UInt8) throws {
+    let box = try Sandbox()
+    try box.write(Array(network.utf8), "n.json")
+    try data(box, largest)
+    let outcome = box.run("init", "n.json", "-o", "i.tally", "--data", "range.npz")
+    #expect(outcome.status == 0, "\(outcome)")
+    #expect(outcome.error.contains("from 0 to \(largest)"))
+    #expect(try prepared(box, 0) == -128)
+    #expect(try prepared(box, Int32(largest)) == 127)
+  }
+
+  @Test("without data the input is bytes")
+  func bytes() throws {
+    let box = try Sandbox()
+    try box.write(Array(network.utf8), "n.json")
+    #expect(box.run("init", "n.json", "-o", "i.tally").status == 0)
+    #expect(try prepared(box, 16) == -112)
+    let other = box.run("init", "n.json", "-o", "j.tally", "--data", "none.npz")
+    #expect(other.status == 5 && !box.exists("j.tally"), "\(other)")
+  }
+}

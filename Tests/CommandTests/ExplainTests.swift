@@ -35,6 +35,28 @@ import Testing
     for code in thrown.sorted() { #expect(ErrorEntry.find(code) != nil, "\(code)") }
   }
 
+  /// The libraries have no voice: what they find, they throw or return.
+  @Test("nothing in the libraries prints")
+  func silent() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let pattern =
+      /\b(?:print|debugPrint|dump|fputs|puts|printf|NSLog)\(|FileHandle\.standard|STD(?:OUT|ERR)_FILENO/
+    var count = 0
+    for folder in ["Sources", "Tools/Host", "Tools/Importers"] {
+      let files = try #require(
+        FileManager.default.enumerator(
+          at: root.appending(path: folder), includingPropertiesForKeys: nil))
+      for case let file as URL in files where ["swift", "c", "h"].contains(file.pathExtension) {
+        let text = try String(contentsOf: file, encoding: .utf8)
+        count += 1
+        #expect(text.firstMatch(of: pattern) == nil, "\(file.lastPathComponent)")
+      }
+    }
+    #expect(count > 200)
+    #expect("  print(1)".firstMatch(of: pattern) != nil)
+  }
+
   @Test("codes are found however they are written; others are refused with the nearest")
   func lookup() throws {
     let box = try Sandbox()

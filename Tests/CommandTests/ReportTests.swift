@@ -51,6 +51,7 @@ import Testing
     }
     // Each sample of the confusion matrix is counted once.
     #expect(page.contains("Answers on"))
+    #expect(page.contains("Saturation by layer") && page.contains("<th>before</th>"))
     let memory = try PlannedMemory(
       LoadedModel(box.bytes("m.tally")),
       SessionRequest(
@@ -64,6 +65,26 @@ import Testing
   private func recipeBytes(_ journal: LoadedJournal) -> [UInt8] {
     guard let recipe = journal.inputs?.recipe else { return [] }
     return (0..<recipe.count).map { recipe[$0] }
+  }
+
+  @Test("saturation by layer is what a step record counts, apart")
+  func saturation() throws {
+    let box = try Sandbox()
+    let model = try LoadedModel(box.bytes("m.tally"))
+    let data = try DataSet(parsing: box.path("d.npz"), inflate: Inflate.raw)
+    let samples = try PreparedSamples(data, for: model)
+    let found = try LayerSaturation(model, samples)
+    #expect(found.layers.map(\.count) == [18 * 8])
+    // A step of rate 0 on all samples: its record has the sum over the layers.
+    let recipe = try RecipeDocument(
+      Array(#"{"batch": 18, "steps": 1, "learningRate": "0"}"#.utf8)[...], file: "r")
+    let fields = try recipe.resolved(for: model, hasLabels: true)
+    let run = try TrainingRun(model, recipe: fields.bytes, samples: samples)
+    var sink = JournalWriter(MemorySink())
+    run.finish(&sink)
+    let step = try #require(run.run.lastStep)
+    #expect(found.layers.map(\.saturated).reduce(0, +) == Int(step.saturated))
+    withExtendedLifetime((model, samples, run)) {}
   }
 
   @Test("names from outside are escaped")

@@ -90,7 +90,7 @@ final class Sandbox {
     var asked = 0
     let world = Console.World(
       writeOutput: { outcome.output += $0 }, writeError: { outcome.error += $0 },
-      errorIsTerminal: isTerminal, environment: environment,
+      errorIsTerminal: isTerminal, environment: { environment[$0] },
       interruption: {
         asked += 1
         return stopAfter.map { asked > $0 ? SIGINT : 0 } ?? 0

@@ -104,7 +104,7 @@ import Testing
         for first in 0...4 {
           for second in 0...4 {
             let genome = [biases, first, second]
-            guard budget.fits(search.fields(genome)) else { continue }
+            guard budget.fits(genome) else { continue }
             best = max(best, search.fitness(genome))
           }
         }
@@ -139,7 +139,7 @@ import Testing
   func command() throws {
     let sandbox = try Sandbox()
     defer { withExtendedLifetime(sandbox) {} }
-    for way in ["fisher", "contribution", "search", "magnitude", "random"] {
+    for way in ["fisher", "potential", "contribution", "search", "magnitude", "random"] {
       let outcome = sandbox.run(
         "plan", "m.tally", "--budget", "64KiB", "--select", way, "--data", "d.npz", "--validate",
         "d.npz", "--set", "batch=8", "--set", "epochs=1", "-o", "\(way).json", "--json")
@@ -167,6 +167,34 @@ import Testing
       ).status == 6)
     #expect(
       sandbox.run("plan", "m.tally", "--budget", "64KiB", "--select", "fisher").status == 2)
+  }
+
+  @Test("a compact run takes the bytes that plan says, and gives what a fast one gives")
+  func compactRuns() throws {
+    let sandbox = try Sandbox()
+    defer { withExtendedLifetime(sandbox) {} }
+    for scheme in ["update=full", "update=last", "update=scales+biases+last", "sparseGradients={}"]
+    {
+      let set = ["--set", scheme, "--json"]
+      let planned = sandbox.run(["plan", "m.tally", "--recipe", "r.json"] + set)
+      let fast = sandbox.train("f.tally", "f.tlj", set + ["--force"])
+      let compact = sandbox.train("c.tally", "c.tlj", set + ["--compact", "--force"])
+      #expect(planned.status == 0 && fast.status == 0 && compact.status == 0)
+      let byteCount = try #require(planned.json["ramBytes"] as? Int)
+      #expect(compact.json["plannedBytes"] as? Int == byteCount)
+      #expect(compact.json["usedBytes"] as? Int == byteCount, "every planned byte is used")
+      #expect(byteCount <= fast.json["plannedBytes"] as? Int ?? 0)
+      #expect(compact.json["journalHead"] as? String == fast.json["journalHead"] as? String)
+      // Of every record but the first, the calibration's and the last, the most that a step adds.
+      let journal = try LoadedJournal(sandbox.bytes("c.tlj"))
+      let most = try #require(planned.json["journalBytes"] as? Int)
+      let begin = 16 + 4 + 112 + journal.inputs!.recipe.count + 8
+      let rest = try sandbox.bytes("c.tlj").count - begin - (4 + 40 + 8)
+      #expect(rest <= most * (Int(journal.stepCount) + 1))
+      let fixed = 52 + (scheme.hasPrefix("sparse") ? 4 + 8 + 8 + 2 * 12 : 0)
+      #expect(rest >= fixed * Int(journal.stepCount))
+      #expect(most >= fixed + 48 + 52)
+    }
   }
 
   @Test("the planner needs no more than first fit and no less than the lower bound")

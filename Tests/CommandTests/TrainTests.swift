@@ -212,7 +212,7 @@ import Testing
     }
     progress.clear()
     let pattern =
-      #"^\r\x1B\[Kstep 3/10 loss \d\.\d{3} acc \d+\.\d% sat \d+ ppm \d+(\.\d)? steps/s eta \d+ s$"#
+      #"^\r\x1B\[Kstep 3/10  loss \d\.\d{3}  acc \d+\.\d%  sat \d+ ppm  \d+(\.\d)? steps/s  eta \d+ s$"#
     let last = try #require(lines.components(separatedBy: "\r").dropLast().last)
     #expect("\r\(last)".range(of: pattern, options: .regularExpression) != nil, "\(lines)")
     #expect(lines.hasSuffix("\r\u{1B}[K"))

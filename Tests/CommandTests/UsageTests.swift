@@ -144,3 +144,30 @@ import Testing
     #expect(box.run("inspect", "--", "m.tally").status == 0)
   }
 }
+
+@Suite("Progress") struct ProgressTests {
+  private let parts = [
+    ("step 120/900", 0), ("loss 0.412", 1), ("acc 91.5%", 3), ("sat 140 ppm", 5),
+    ("2100 steps/s", 4), ("eta 3 s", 2),
+  ]
+
+  @Test("a line is narrower than its terminal, keeps its order, and loses the least first")
+  func widths() {
+    let whole = Progress.line(parts, width: nil)
+    #expect(whole == "step 120/900  loss 0.412  acc 91.5%  sat 140 ppm  2100 steps/s  eta 3 s")
+    for width in 1...100 {
+      let line = Progress.line(parts, width: width)
+      #expect(line.count < max(2, width), "\(width): \(line)")
+      // What is left stands in the order of the whole.
+      var rest = whole[...]
+      for word in line.split(separator: "  ") where width > 13 {
+        let place = rest.range(of: word)
+        #expect(place != nil, "\(width): \(line)")
+        if let place { rest = rest[place.upperBound...] }
+      }
+    }
+    #expect(Progress.line(parts, width: 80) == whole)
+    #expect(Progress.line(parts, width: 40) == "step 120/900  loss 0.412  eta 3 s")
+    #expect(Progress.line(parts, width: 5) == "step")
+  }
+}

@@ -195,6 +195,47 @@ import Testing
     #expect(box.verify("run.tlj", ["--vary"]).status == 1)
   }
 
+  @Test("--vary names every kind of microkernel below the best that this processor has")
+  func varyLevels() throws {
+    let box = try trained([])
+    let conditions = box.verify("run.tlj", ["--vary"]).json["conditions"] as? [String] ?? []
+    SIMDLevel.chooseBest()
+    let best = SIMDLevel.current
+    #expect(best == .plain || conditions.contains("plain microkernels"), "\(conditions)")
+    #expect(best != .vnni || conditions.contains("avx2 microkernels"), "\(conditions)")
+    #expect(conditions.contains("plain microkernels, small tiles, micro-batches last to first"))
+    // Zeroth order measures in order: nothing to reverse.
+    let measured = try Sandbox()
+    try measured.write(Array(ReplayTests.recipe.utf8), "r.json")
+    #expect(measured.train().status == 0)
+    let outcome = measured.verify("run.tlj", ["--vary"])
+    #expect(outcome.status == 0, "\(outcome)")
+    let names = outcome.json["conditions"] as? [String] ?? []
+    #expect(names.contains("small tiles") && !names.contains { $0.contains("last to first") })
+  }
+
+  @Test("--vary: evidence where a run diverges, and what is missing where it cannot be told")
+  func varyAnswers() throws {
+    let box = try trained()
+    let whole = JournalParts(try box.bytes("run.tlj"))
+    var journal = whole
+    let index = try #require(whole.parts.lastIndex { $0.type == 2 })
+    journal.parts[index].payload[8] ^= 1
+    journal.rechain()
+    try box.write(journal.bytes, "bad.tlj")
+    let diverged = box.verify("bad.tlj", ["--vary"])
+    #expect(diverged.status == 1 && diverged.json["code"] as? String == "TLY0904", "\(diverged)")
+    #expect(diverged.json["step"] as? Int == whole.steps(before: index))
+    #expect((diverged.json["reason"] as? String ?? "").contains("loss"), "\(diverged)")
+    try box.write(Array(whole.bytes.dropLast(3)), "torn.tlj")
+    let torn = box.verify("torn.tlj", ["--vary"])
+    #expect(torn.status == 4 && torn.json["code"] as? String == "TLY0906", "\(torn)")
+    #expect((torn.json["reason"] as? String ?? "").contains("torn"), "\(torn)")
+    let blind = box.run("verify", "run.tlj", "--model", "m.tally", "--vary", "--json")
+    #expect(blind.status == 4 && blind.json["verdict"] as? String == "cannot-check", "\(blind)")
+    #expect((blind.json["reason"] as? String ?? "").contains("data is not given"), "\(blind)")
+  }
+
   @Test(
     "options that do not go together",
     arguments: [

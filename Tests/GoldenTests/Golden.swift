@@ -12,7 +12,7 @@ enum Golden {
   /// Text files by path; the binary files beside them are named by the text files' checks.
   static let checks: [String: Check] = [
     arithmeticChecks, randomChecks, orderChecks, kernelChecks, lossChecks, optimizerChecks,
-    inferenceChecks,
+    inferenceChecks, adviceChecks,
 
   ].reduce(into: [:]) { $0.merge($1) { _, _ in preconditionFailure("one check per file") } }
 

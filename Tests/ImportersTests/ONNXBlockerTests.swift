@@ -1,4 +1,5 @@
 import Importers
+import TallyTestSupport
 import Testing
 
 /// One thing that cannot be done, and what the error must say.

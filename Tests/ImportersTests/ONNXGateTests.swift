@@ -1,5 +1,6 @@
 import Importers
 import Tally
+import TallyTestSupport
 import Testing
 
 @Suite("ONNX: gates that are repeated over an image") struct ONNXGateTests {

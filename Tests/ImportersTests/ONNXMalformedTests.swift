@@ -1,5 +1,6 @@
 import Foundation
 import Importers
+import TallyTestSupport
 import Testing
 
 @Suite("ONNX: malformed and hostile files")

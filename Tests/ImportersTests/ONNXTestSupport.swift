@@ -1,63 +1,7 @@
 import Foundation
 import Importers
+import TallyTestSupport
 import Testing
-
-/// Small ONNX models, put together in code.
-struct ONNXSketch {
-  var nodes: [ONNXNode] = []
-  var initializers: [ONNXTensor] = []
-  var input: [ONNXValueInfo.Dimension] = [.symbol("N"), .size(4)]
-  var outputs = ["y"]
-  var opset: Int64 = 17
-  var outputDimensions: [ONNXValueInfo.Dimension]?
-
-  mutating func add(
-    _ type: String, _ inputs: [String], _ output: String, domain: String = "",
-    _ attributes: [ONNXAttribute] = []
-  ) {
-    nodes.append(
-      ONNXNode(
-        type, name: "\(type)-\(output)", domain: domain, inputs: inputs, outputs: [output],
-        attributes: attributes))
-  }
-
-  mutating func floats(_ name: String, _ dimensions: [Int], _ values: [Float]) {
-    initializers.append(ONNXTensor(name, dimensions: dimensions, floats: values))
-  }
-
-  mutating func integers(_ name: String, _ values: [Int64]) {
-    initializers.append(ONNXTensor(name, dimensions: [values.count], integers: values))
-  }
-
-  var model: ONNXModel {
-    ONNXModel(
-      operatorSets: [.init(version: opset)],
-      graph: ONNXGraph(
-        nodes: nodes, initializers: initializers,
-        inputs: [ONNXValueInfo("x", dimensions: input)],
-        outputs: outputs.map { ONNXValueInfo($0, dimensions: outputDimensions) }))
-  }
-
-  var bytes: [UInt8] { model.serialized() }
-
-  /// Reads the bytes as a file would be read.
-  func network(
-    _ options: ONNXImportOptions = ONNXImportOptions(), directory: String? = nil
-  ) throws(InputError) -> FloatNetwork {
-    try FloatNetwork(
-      importing: ONNXModel(parsing: bytes, fileName: "sketch.onnx", directory: directory),
-      options: options)
-  }
-
-  /// x [N, 4] · W [4, 3] + b, the smallest network there is.
-  static var dense: ONNXSketch {
-    var sketch = ONNXSketch()
-    sketch.floats("w", [4, 3], (0..<12).map { Float($0) / 8 - 0.5 })
-    sketch.floats("b", [3], [0.25, -0.5, 1])
-    sketch.add("Gemm", ["x", "w", "b"], "y")
-    return sketch
-  }
-}
 
 /// The error code of reading a sketch; nil if it is accepted.
 func code(_ sketch: ONNXSketch, _ options: ONNXImportOptions = ONNXImportOptions()) -> Int? {

@@ -1,4 +1,5 @@
 import Importers
+import TallyTestSupport
 import Testing
 
 /// Transposing and reshaping, followed on plain arrays of indices.

@@ -102,6 +102,34 @@ struct SafetensorsTests {
     #expect(error.code == 208 && error.message.contains("‘m-2’"), "\(error)")
   }
 
+  @Test("the parts of a split checkpoint are one; a tensor in two of them, or in none, is refused")
+  func parts() throws {
+    func part(_ name: String, _ value: UInt8) throws -> Safetensors {
+      try Safetensors(
+        safetensors("{\(tensorEntry(name, "U8", "[1]", 0, 1))}", [value])[...], file: "m-\(value)")
+    }
+    let text = #"{"weight_map":{"a":"m-1","b":"m-2"}}"#
+    let index = try SafetensorsIndex(ascii(text)[...], path: "i.json", fileExists: { _ in true })
+    let whole = try Safetensors(joining: [part("a", 7), part("b", 9)], index, file: "i.json")
+    #expect(whole.tensors.map(\.name) == ["a", "b"])
+    for (name, value) in [("a", 7), ("b", 9)] as [(String, UInt8)] {
+      #expect(
+        try whole.array(named: name) == NumericArray(shape: [1], storage: .uint8([value])))
+    }
+    for (second, code) in [("a", 203), ("c", 208)] {
+      let error = fault { () throws(InputError) in
+        _ = try Safetensors(
+          joining: [
+            try Safetensors(
+              safetensors("{\(tensorEntry("a", "U8", "[1]", 0, 1))}", [1])[...], file: "m-1"),
+            try Safetensors(
+              safetensors("{\(tensorEntry(second, "U8", "[1]", 0, 1))}", [1])[...], file: "m-2"),
+          ], index, file: "i.json")
+      }
+      #expect(error?.code == code && error?.exit == 3, "\(second)")
+    }
+  }
+
   @Test(
     "real checkpoints",
     .enabled(if: SharedData.has("models"), "no data at ../shared/data"),

@@ -187,6 +187,36 @@ extension MicroKernels {
     }
   }
 
+  @Test("magnitudes by column, and columns that are kept")
+  func columns() {
+    var random = MicroKernelsRandom("columns")
+    for trial in 0..<150 {
+      let rows = trial % 10 == 0 ? 600 : random.int(0...40)
+      let columns = [1, 3, 8, 9, 16, 32, 33, 64, 65, 130][trial % 10]
+      let x =
+        trial % 15 == 0
+        ? [Int8](repeating: -128, count: rows * columns)
+        : random.bytes(rows * columns)
+      let kept = (0..<(columns + 7) / 8).map { _ in UInt8(random.int(0...255)) }
+      let expected = (0..<columns).map { c in
+        (0..<rows).reduce(Int32(5)) { $0 + Int32(x[$1 * columns + c].magnitude) }
+      }
+      let left = x.indices.map { i in
+        kept[i % columns / 8] >> (i % columns % 8) & 1 == 1 ? x[i] : 0
+      }
+      let fenced = FencedMemory(x)
+      Self.atEachLevel { level in
+        var sums = [Int32](repeating: 5, count: columns)
+        tally_sum_magnitudes_s8(Int32(rows), Int32(columns), fenced.base, &sums)
+        #expect(sums == expected, "\(rows)×\(columns) at level \(level)")
+        let out = GuardedOutput<Int8>(x.count, filledWith: 0x55)
+        for i in x.indices { out.base[i] = x[i] }
+        tally_keep_columns_s8(Int32(rows), Int32(columns), kept, out.base)
+        #expect(out.array == left && out.guardsHold, "\(rows)×\(columns) at level \(level)")
+      }
+    }
+  }
+
   @Test("products that become updates are the updates of their products")
   func productUpdates() {
     var random = MicroKernelsRandom("product updates")
@@ -220,6 +250,7 @@ extension MicroKernels {
         Self.atEachLevel { level in
           let out = FencedMemory(target)
           let found = tally_contribute_product_q16(
+            0,
             Int32(rows), Int32(count), Int32(samples), g, rows, x, count, zero, mantissa, shift,
             key, counter, clip, subtract, out.base)
           #expect(out.array == expected, "\(rows)×\(count), \(samples), level \(level)")

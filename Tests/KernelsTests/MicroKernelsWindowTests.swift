@@ -199,9 +199,65 @@ extension MicroKernels {
     }
   }
 
+  @Test("input gradients without the zeros between strides")
+  func inputGradients() {
+    var random = MicroKernelsRandom("input gradients")
+    for trial in 0..<150 {
+      let outputs = [1, 3, 4, 8, 17, 32][trial % 6]
+      let inputs = [1, 16, 5, 40, 64, 70, 3][trial % 7]
+      let shape = Windowed(&random, channels: inputs, dilates: false)
+      let g = random.bytes(shape.positions * outputs)
+      // [inputs, taps, outputs], in the order of taps that the kernel wants.
+      let weights = random.bytes(inputs * shape.taps * outputs)
+      var window = shape.window
+      let order = (0..<shape.taps).map { tap in
+        Int(
+          tally_gradient_tap(
+            &window, Int32(tap) / window.kernel_width, Int32(tap) % window.kernel_width))
+      }
+      #expect(order.sorted() == Array(0..<shape.taps), "\(shape)")
+      var expected = [Int32](repeating: 0, count: shape.count)
+      for position in 0..<shape.positions {
+        for tap in 0..<shape.taps {
+          guard let source = shape.source(position, tap) else { continue }
+          for i in 0..<inputs {
+            for o in 0..<outputs {
+              expected[source * inputs + i] &+=
+                Int32(weights[(i * shape.taps + order[tap]) * outputs + o])
+                * Int32(g[position * outputs + o])
+            }
+          }
+        }
+      }
+      let fenced = (FencedMemory(g), FencedMemory(weights))
+      let cut = Int32(random.int(1...shape.height))
+      Self.atEachLevel { level in
+        let packed = GuardedOutput<UInt8>(
+          tally_packed_gradient_s8_bytes(Int32(inputs), &window, Int32(outputs)), filledWith: 0x55)
+        tally_pack_gradient_s8(
+          Int32(inputs), &window, Int32(outputs), fenced.1.base, packed.base)
+        let dx = GuardedOutput<Int32>(expected.count, filledWith: 0x5555_5555)
+        for (first, end) in [(0, cut), (cut, Int32(shape.height))] where first < end {
+          let padded = GuardedOutput<Int8>(
+            tally_padded_gradient_s8_bytes(
+              &window, end - first, Int32(shape.width), Int32(outputs)), filledWith: 0x55)
+          tally_convolve_input_gradient_s8(
+            fenced.0.base, Int32(shape.outputHeight), Int32(shape.outputWidth), Int32(outputs),
+            &window, first, end, Int32(shape.width), Int32(inputs), packed.base, padded.base,
+            dx.base + Int(first) * shape.width * inputs)
+          #expect(padded.guardsHold, "\(shape) at level \(level)")
+        }
+        #expect(
+          dx.array == expected && dx.guardsHold && packed.guardsHold,
+          "\(shape), \(outputs) at level \(level)")
+      }
+    }
+  }
+
   @Test("max pooling takes the first of the largest")
   func pooling() {
     var random = MicroKernelsRandom("pooling")
+    var scattered = 0
     for trial in 0..<150 {
       let channels = [1, 3, 8, 16, 20, 32, 64, 70][trial % 8]
       let shape = Windowed(&random, channels: channels, dilates: false, pools: true)
@@ -231,7 +287,18 @@ extension MicroKernels {
         tally_max_pool_gradient_s8(
           fenced.0.base, h, w, c, &window, oh, ow, fenced.1.base, dx.base)
         #expect(dx.array == backward && dx.guardsHold, "\(shape) at level \(level)")
+        let overlaps =
+          window.stride_height < window.kernel_height || window.stride_width < window.kernel_width
+        if overlaps { return }
+        scattered += 1
+        let scatter = GuardedOutput<Int8>(backward.count, filledWith: 0x55)
+        tally_max_pool_scatter_s8(
+          fenced.0.base, h, w, c, &window, oh, ow, fenced.1.base, scatter.base)
+        #expect(
+          scatter.array.map { Int32($0) } == backward && scatter.guardsHold,
+          "\(shape) at level \(level)")
       }
     }
+    #expect(scattered > 20)
   }
 }

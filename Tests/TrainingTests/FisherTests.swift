@@ -18,7 +18,10 @@ import Testing
   }
 
   private static func run(_ builder: ModelBuilder) throws -> TestRun {
-    var recipe = RecipeBytes(updates: builder.nodes.map { $0.weights.isEmpty ? 0 : 1 })
+    var recipe = RecipeBytes(
+      updates: builder.nodes.map { node in
+        node.weights.isEmpty ? 0 : node.hasAccumulators ? 1 : 5
+      })
     (recipe.batch, recipe.microBatch, recipe.rate, recipe.tracks) = (1, 1, .zero, false)
     return try TestRun(builder, recipe)
   }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Tally
 
 /// TensorBoard's event file: scalars by tag and step.

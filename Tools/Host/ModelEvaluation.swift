@@ -39,7 +39,7 @@ public struct ModelEvaluation: Equatable, Sendable {
   }
 
   /// Many samples at once where memory allows; the answers do not depend on it.
-  private static func session(
+  static func session(
     _ model: LoadedModel, samples: Int
   ) throws(InputError) -> HostSession {
     let most = 1 << 28 / max(1, model.network.largestTensorCount)

@@ -27,12 +27,19 @@ extension SchemeBudget {
 
   /// TinyTrain's choice: Fisher potentials over weights and multiply-accumulates, from one pass.
   ///
-  /// - Parameter count: samples that are looked at.
-  public func fisher(_ samples: PreparedSamples, count: Int) throws(InputError) -> SchemeAdvice {
+  /// - Parameters:
+  ///   - count: samples that are looked at.
+  ///   - isPerCost: whether a potential is divided by what the layer costs, or counts alone.
+  public func fisher(
+    _ samples: PreparedSamples, count: Int, isPerCost: Bool = true
+  ) throws(InputError) -> SchemeAdvice {
     let potentials = try MeasuredPotentials(model, recipe, samples, count: count)
     var rankings: [Int: Ranking] = [:]
     for node in weighted {
-      guard let score = potentials.values.score(ofNode: node) else { continue }
+      let values = potentials.values
+      guard
+        let score = isPerCost ? values.score(ofNode: node) : values.potential(ofNode: node)
+      else { continue }
       let channels = potentials.values.channels(ofNode: node)
       let order = (0..<channels.count).sorted { (channels[$0], -$0) > (channels[$1], -$1) }
       rankings[node] = Ranking(score: Int(score), channels: order.isEmpty ? nil : order)
@@ -88,9 +95,13 @@ final class MeasuredPotentials {
   ) throws(InputError) {
     memory = AlignedMemory(byteCount: 8 * FisherPotentials.wordCount(model.network))
     values = FisherPotentials(model.network, memory: memory.view(of: Int64.self))
+    // Scales beside weights, so that the plan keeps the outputs that γ reads as well as the inputs.
     var fields = RecipeFields(
       rates: .init(all: .zero),
-      updates: model.nodes.map { $0.operation.weighted == nil ? [] : .weights })
+      updates: model.nodes.map { node in
+        node.operation.weighted == nil
+          ? [] : node.hasAccumulators ? .weights : [.weights, .scales]
+      })
     (fields.batch, fields.microBatch, fields.seed, fields.loss) = (1, 1, recipe.seed, recipe.loss)
     guard let memory = try? RecipeMemory(fields, model) else {
       throw InputError(605, "the layers' weights cannot be trained", exit: 4)

@@ -82,10 +82,25 @@ extension SchemeBudget {
       preconditionFailure("the largest base holds at least the last layer")
     }
     var search = SchemeSearch(self, analysis)
-    let best = search.run()
     return SchemeAdvice(
-      self, search.fields(best), base: base,
+      self, fields(search.run()), base: base,
       scores: analysis.weights.compactMapValues { gains in gains.first.flatMap { $0 } })
+  }
+
+  /// What a genome of the search trains.
+  func fields(_ genome: SchemeSearch.Genome) -> RecipeFields {
+    var fields = base(biasesAndGains: genome[0])
+    for (node, gene) in zip(weighted, genome.dropFirst()) where gene > 0 {
+      fields = adding(SchemeSearch.share(gene), of: node, nil, to: fields) ?? fields
+    }
+    return fields
+  }
+
+  /// Whether a genome fits, and has only shares that its nodes can have.
+  func fits(_ genome: SchemeSearch.Genome) -> Bool {
+    zip(weighted, genome.dropFirst()).allSatisfy { node, gene in
+      gene == 0 || adding(SchemeSearch.share(gene), of: node, nil, to: recipe) != nil
+    } && fits(fields(genome))
   }
 }
 
@@ -95,10 +110,12 @@ struct SchemeSearch {
   /// last: 0 for none of its weights, else a share, 1 the smallest.
   typealias Genome = [Int]
 
-  private let budget: SchemeBudget
-  private let analysis: ContributionAnalysis
-  private let layers: [Int]
+  /// What biases and gains of the last layers gain, by their number.
+  private let biasesAndGains: [Int]
+  /// By layer, then by share, the largest first.
+  private let weights: [[Int?]]
   private let key: RandomKey
+  private let isWithinBudget: (Genome) -> Bool
   private var known: [Genome: Bool] = [:]
 
   static let population = 32
@@ -106,45 +123,57 @@ struct SchemeSearch {
   static let generations = 40
   private static let shareCount = SchemeBudget.shares.count
 
-  init(_ budget: SchemeBudget, _ analysis: ContributionAnalysis) {
-    self.budget = budget
-    self.analysis = analysis
-    layers = Array(budget.weighted.dropLast())
-    key = RandomKey(seed: budget.recipe.seed)
+  /// - Parameter fits: whether a genome is a scheme within the budget; that of all zeros must be.
+  init(
+    seed: UInt64, biasesAndGains: [Int], weights: [[Int?]], fits: @escaping (Genome) -> Bool
+  ) {
+    self.biasesAndGains = biasesAndGains
+    self.weights = weights
+    key = RandomKey(seed: seed)
+    isWithinBudget = fits
   }
 
-  func fields(_ genome: Genome) -> RecipeFields {
-    var fields = budget.base(biasesAndGains: genome[0])
-    for (node, gene) in zip(layers, genome.dropFirst()) where gene > 0 {
-      let share = SchemeBudget.shares[SchemeSearch.shareCount - gene]
-      fields = budget.adding(share, of: node, nil, to: fields) ?? fields
-    }
-    return fields
+  init(_ budget: SchemeBudget, _ analysis: ContributionAnalysis) {
+    self.init(
+      seed: budget.recipe.seed, biasesAndGains: analysis.biasesAndGains,
+      weights: budget.weighted.dropLast().map { analysis.weights[$0] ?? [] }
+    ) { budget.fits($0) }
+  }
+
+  /// The share that a gene stands for.
+  static func share(_ gene: Int) -> (above: Int, below: Int) {
+    SchemeBudget.shares[shareCount - gene]
   }
 
   func fitness(_ genome: Genome) -> Int {
-    zip(layers, genome.dropFirst()).reduce(analysis.biasesAndGains[genome[0]]) { sum, next in
-      guard next.1 > 0 else { return sum }
-      return sum + (analysis.weights[next.0]?[SchemeSearch.shareCount - next.1] ?? 0)
+    zip(weights, genome.dropFirst()).reduce(biasesAndGains[genome[0]]) { sum, next in
+      let (gains, gene) = next
+      guard gene > 0, gains.count == SchemeSearch.shareCount else { return sum }
+      return sum + (gains[SchemeSearch.shareCount - gene] ?? 0)
     }
   }
 
   mutating func run() -> Genome {
     var members = (0..<SchemeSearch.population).map { first($0) }
     for generation in 1..<SchemeSearch.generations {
-      members = best(members)
-      for member in SchemeSearch.parents..<SchemeSearch.population {
-        members.append(child(generation, member, of: members))
-      }
+      let parents = best(members)
+      members =
+        parents
+        + (parents.count..<SchemeSearch.population).map { child(generation, $0, of: parents) }
     }
     return best(members)[0]
   }
 
-  /// The fittest, ties to the earlier member.
+  /// The fittest that are different, ties to the earlier member: copies of one genome have no other children
+  /// than its own.
   private func best(_ members: [Genome]) -> [Genome] {
     let values = members.map { fitness($0) }
-    let order = members.indices.sorted { (values[$0], -$0) > (values[$1], -$1) }
-    return order.prefix(SchemeSearch.parents).map { members[$0] }
+    var best: [Genome] = []
+    for index in members.indices.sorted(by: { (values[$0], -$0) > (values[$1], -$1) })
+    where best.count < SchemeSearch.parents && !best.contains(members[index]) {
+      best.append(members[index])
+    }
+    return best
   }
 
   private func draws(_ generation: Int, _ member: Int) -> RandomStream {
@@ -153,13 +182,13 @@ struct SchemeSearch {
 
   /// A value of gene `gene` from a word of a stream.
   private func value(_ gene: Int, _ stream: RandomStream, _ word: Int) -> Int {
-    let options = gene == 0 ? analysis.biasesAndGains.count : SchemeSearch.shareCount + 1
+    let options = gene == 0 ? biasesAndGains.count : SchemeSearch.shareCount + 1
     return Int(stream.uniform(UInt32(word), below: UInt32(options)))
   }
 
   private mutating func first(_ member: Int) -> Genome {
     let stream = draws(0, member)
-    return repaired((0...layers.count).map { value($0, stream, $0) })
+    return repaired((0...weights.count).map { value($0, stream, $0) })
   }
 
   /// Each gene from one of two parents, one time in eight a new one.
@@ -168,9 +197,9 @@ struct SchemeSearch {
   ) -> Genome {
     let stream = draws(generation, member)
     let parents = (0..<2).map {
-      members[Int(stream.uniform(UInt32($0), below: UInt32(SchemeSearch.parents)))]
+      members[Int(stream.uniform(UInt32($0), below: UInt32(members.count)))]
     }
-    let genes = (0...layers.count).map { gene in
+    let genes = (0...weights.count).map { gene in
       let lot = stream.uniform(UInt32(2 + 2 * gene), below: 8)
       return lot == 7 ? value(gene, stream, 3 + 2 * gene) : parents[Int(lot & 1)][gene]
     }
@@ -195,14 +224,7 @@ struct SchemeSearch {
 
   private mutating func fits(_ genome: Genome) -> Bool {
     if let known = known[genome] { return known }
-    // A share that a node cannot have is no scheme.
-    let isPossible = zip(layers, genome.dropFirst()).allSatisfy { node, gene in
-      gene == 0
-        || budget.adding(
-          SchemeBudget.shares[SchemeSearch.shareCount - gene], of: node, nil,
-          to: budget.recipe) != nil
-    }
-    let result = isPossible && budget.fits(fields(genome))
+    let result = isWithinBudget(genome)
     known[genome] = result
     return result
   }

@@ -75,7 +75,7 @@ public final class TrainingRun {
   public var watchedElementCount: Int {
     let network = model.network
     return (0..<network.nodeCount).map { network.node($0) }
-      .filter { !$0.hasAccumulators && $0.quantization.high == 127 }
+      .filter { $0.isWatched }
       .reduce(0) { $0 + $1.output.count }
   }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// The bytes of one whole regular file.
 ///
@@ -71,7 +71,7 @@ public struct FileContents: Sendable {
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       filled = 0
       while filled < count {
-        let got = Foundation.read(descriptor, buffer.baseAddress! + filled, count - filled)
+        let got = Platform.read(descriptor, buffer.baseAddress! + filled, count - filled)
         if got < 0, errno == EINTR { continue }
         if got < 0 { fault = errno }
         if got <= 0 { return }
@@ -108,12 +108,10 @@ public struct FileContents: Sendable {
 
   /// Files of the same folder whose name is at most two edits away.
   private static func neighbours(of path: String) -> [String] {
-    let folder = (path as NSString).deletingLastPathComponent
-    let name = (path as NSString).lastPathComponent
-    let names =
-      (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
-    return nearestNames(to: name, among: names).map {
-      (folder as NSString).appendingPathComponent($0)
+    let folder = Path.folder(of: path)
+    let name = Path.name(of: path)
+    return nearestNames(to: name, among: Path.names(in: folder)).map {
+      Path.joined(folder, $0)
     }
   }
 }

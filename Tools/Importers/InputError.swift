@@ -171,10 +171,22 @@ extension InputError {
       help: "save it as F32 or F16", exit: 4)
   }
 
+  static func noElements(_ tensor: String, in file: String) -> InputError {
+    InputError(
+      207, "the weights \(quoted(tensor)) have no elements", place: file,
+      note: "one of their sizes is 0", help: "remove the layer", exit: 4)
+  }
+
   static func missingShards(_ file: String, _ missing: [String]) -> InputError {
     InputError(
       208, "the index names files that are not beside it: \(listed(missing))",
       place: file, help: "copy every shard into the same folder", exit: 3)
+  }
+
+  static func missingTensors(_ file: String, _ missing: [String]) -> InputError {
+    InputError(
+      208, "the parts do not hold what the index says: \(listed(missing))", place: file,
+      help: "copy every shard of the same checkpoint into the folder", exit: 3)
   }
 }
 

@@ -270,6 +270,7 @@ private struct WeightReader {
       problems.append(("layer \(layer): \(name) \(shape) is missing", name))
       return nil
     }
+    guard array.count > 0 else { throw .noElements(name, in: file.file) }
     guard array.shape == shape else {
       problems.append(("layer \(layer): \(name) is \(array.shape), should be \(shape)", nil))
       return nil

@@ -63,6 +63,39 @@ public struct Safetensors: Sendable {
       })
   }
 
+  /// The parts of a split checkpoint as one file.
+  ///
+  /// - Parameter index: names the part of every tensor.
+  /// - Throws: TLY0203 for a name that two parts hold, TLY0208 for a tensor that is not in the part
+  ///   where the index has it.
+  public init(joining parts: [Safetensors], _ index: SafetensorsIndex, file: String)
+    throws(InputError)
+  {
+    var joined: [UInt8] = []
+    var tensors: [Tensor] = []
+    var indices: [String: Int] = [:]
+    for part in parts {
+      for tensor in part.tensors {
+        guard indices.updateValue(tensors.count, forKey: tensor.name) == nil else {
+          throw .duplicateKey(tensor.name, place: part.file, exit: 3)
+        }
+        let range = tensor.byteRange
+        tensors.append(
+          Tensor(
+            name: tensor.name, type: tensor.type, shape: tensor.shape,
+            byteRange: joined.count + range.lowerBound..<joined.count + range.upperBound))
+      }
+      joined += part.buffer
+    }
+    let lost = index.shardOfTensor.map(\.tensor).filter { indices[$0] == nil }
+    guard lost.isEmpty else { throw .missingTensors(file, lost) }
+    self.tensors = tensors
+    self.indices = indices
+    metadata = parts.flatMap(\.metadata)
+    buffer = joined[...]
+    self.file = file
+  }
+
   /// The elements of the tensor named `name`, or nil when there is none.
   ///
   /// - Throws: TLY0606 for values no type here holds.

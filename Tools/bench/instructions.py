@@ -4,11 +4,12 @@
 
 Counts do not depend on what else the machine does, so a change of two per cent is a change of the code. Each
 step is the difference of two runs of a different number of steps, so that start-up does not count. Valgrind
-has no AVX-512: the versions counted are plain C and AVX2. The digest of the state is part of the baseline: a
+has no AVX-512: the versions counted are plain C and AVX2. A step may not allocate: the longer run must call the
+allocator as often as the shorter one. The digest of the state is part of the baseline: a
 count without the same result is no count. `--update` writes the baseline (instructions.json), which belongs
 into the same commit as the change that moved it.
 
-Exit status: 0 within the tolerance, 1 above it or another digest, 2 when a command fails.
+Exit status: 0 within the tolerance, 1 above it, with another digest or an allocation in a step, 2 when a command fails.
 """
 
 import argparse
@@ -25,19 +26,36 @@ CASES = [("mlp", "plain", 2, 6), ("mlp", "avx2", 4, 12), ("mnist-7", "plain", 1,
          ("ds-cnn", "avx2", 1, 3), ("resnet8", "avx2", 1, 3)]
 
 
+ALLOCATES = re.compile(r"(malloc|calloc|realloc|aligned_alloc|posix_memalign|memalign)(@@.*)?$")
+
+
 class CommandFailed(Exception):
     """Says which command failed and what it printed."""
 
 
-def run(tally: Path, network: str, level: str, steps: int, folder: str) -> tuple[int, str]:
-    """Instructions of a whole run, and the digest of its state."""
+def run(tally: Path, network: str, level: str, steps: int, folder: str) -> tuple[int, int, str]:
+    """Instructions of a whole run, calls of the allocator, and the digest of its state."""
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", str(tally), "bench", "--only",
                network, "--simd", level, "--steps", str(steps), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode != 0 or not found:
         raise CommandFailed(f"{' '.join(command)}: {done.stderr[-400:]}")
-    return int(found[1]), json.loads(done.stdout)["digest"]
+    return int(found[1]), allocations(Path(folder) / "out"), json.loads(done.stdout)["digest"]
+
+
+def allocations(profile: Path) -> int:
+    """Calls of the C library's allocator, which is Swift's too, in callgrind's profile."""
+    names, called, count = {}, "", 0
+    for line in profile.read_text().splitlines():
+        if match := re.match(r"(c?fn)=\((\d+)\)(?: (.*))?$", line):
+            if match[3]:
+                names[match[2]] = match[3]
+            if match[1] == "cfn":
+                called = names[match[2]]
+        elif match := re.match(r"calls=(\d+)", line):
+            count += int(match[1]) if ALLOCATES.match(called) else 0
+    return count
 
 
 def main() -> int:
@@ -54,8 +72,8 @@ def main() -> int:
         subprocess.run(["strip", "-s", "-o", tally, arguments.tally], check=True)
         for network, level, few, many in CASES:
             try:
-                first, _ = run(tally, network, level, few, folder)
-                second, digest = run(tally, network, level, many, folder)
+                first, allocated, _ = run(tally, network, level, few, folder)
+                second, allocated_later, digest = run(tally, network, level, many, folder)
             except CommandFailed as error:
                 print(error, file=sys.stderr)
                 return 2
@@ -69,6 +87,10 @@ def main() -> int:
                     line, failed = line + "  MORE THAN ALLOWED", True
                 if digest != before["digest"]:
                     line, failed = line + "  ANOTHER DIGEST", True
+            if allocated == 0:
+                line, failed = line + "  NO ALLOCATION IS SEEN", True
+            if allocated_later != allocated:
+                line, failed = line + f"  {allocated_later - allocated} ALLOCATIONS IN THE STEPS", True
             print(line)
     if arguments.update:
         BASELINE.write_text(json.dumps(counts, indent=1) + "\n")

@@ -2,7 +2,7 @@
 
     python3 Tools/bench/sparse.py --tally .build/release/tally [--seeds 3] [NAME …]
 
-Names: choices, scratch, cnn, finetune, time, resnet8. Each prints a Markdown table and writes its rows
+Names: choices, scratch, cnn, finetune, time, memory, resnet8, selection. Each prints a Markdown table and writes its rows
 into sparse.json beside this file, with the settings and the models' digests. Settings are chosen on
 a split of the training images; the test set is read once per
 run, after the last epoch.
@@ -14,9 +14,7 @@ ranking and pooling are not counted. The counts are the journals' kept records.
 
 import argparse
 import json
-import resource
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -141,8 +139,8 @@ def tiny_prop(minimum, maximum="1", zeta="1", **more) -> dict:
     return {**fields, **more}
 
 
-def top_k(ratio: float) -> dict:
-    return {"kind": "topk", "ratio": f"{ratio:.5f}"}
+def top_k(ratio: float, **more) -> dict:
+    return {"kind": "topk", "ratio": f"{ratio:.5f}", **more}
 
 
 # ---------------------------------------------------------------------------- from scratch
@@ -158,9 +156,12 @@ SCRATCH = {
     "epochs": 6, "batch": 32, "learningRate": "0.1", "schedule": {"kind": "cosine"},
     "trustRatio": "0", "normClip": "0",
 }  # fmt: skip
-# S_min by data set: the most accurate of those that save five times or more on the last 10,000
-# training images (784-128-10, seed 0): `sparse.py choices`.
-MINIMUM = {"mnist": "0.2", "fashion-mnist": "0.1"}
+# S_min: the most accurate of those that save five times or more on the last 10,000 training images, seed 0:
+# `sparse.py choices`.
+MINIMUM = {
+    ("784-128-10", "mnist"): "0.2", ("784-100-50-10", "mnist"): "0.2",
+    ("784-128-10", "fashion-mnist"): "0.1", ("784-100-50-10", "fashion-mnist"): "0.15",
+}  # fmt: skip
 
 
 def initialised(bench: Bench, network: Path):
@@ -172,71 +173,78 @@ def initialised(bench: Bench, network: Path):
     return model
 
 
-def equal_top_k(bench: Bench, model, data, test, layers: list, target: float):
-    """A fixed top-k that costs `target` MACs: its ratio, and the run of the first seed.
+def equal_top_k(bench: Bench, model, data, test, layers: list, target: float, head: int) -> list:
+    """Runs of a fixed top-k that costs `target` MACs, its recipe first.
 
-    Samples whose gradient is zero cost nothing, so what a ratio costs is measured.
+    Samples whose gradient is zero cost nothing, so what a ratio costs is measured, with the first seed.
     """
-    ratio = target / dense_macs(layers)
-    for attempt in range(4):
-        recipe = SCRATCH | {"sparseGradients": top_k(ratio)}
+    ratio, tried, below, above = target / dense_macs(layers), [], None, None
+    for _ in range(6):
+        recipe = SCRATCH | {"sparseGradients": top_k(ratio, headMinimum=head)}
         run = bench.run(model(bench.seeds[0]), data, test, recipe, bench.seeds[0])
         spent = backward_macs(layers, [kept[0] for kept in run["kept"]])
-        if abs(spent / target - 1) < 0.05 or ratio == 1 or attempt == 3:
-            return ratio, run
-        ratio = min(1.0, ratio * target / spent)
+        tried.append((abs(spent / target - 1), recipe, run))
+        print("top-k", f"{ratio:.3f}", f"{spent / target:.2f}", run["accuracy"], file=sys.stderr, flush=True)
+        if tried[-1][0] < 0.07 or ratio == 1 and spent < target:
+            break
+        below, above = (ratio, above) if spent < target else (below, ratio)
+        guess = ratio * target / spent
+        ratio = (below * above) ** 0.5 if below and above else min(1.0, guess)
+    _, recipe, run = min(tried, key=lambda t: t[0])
+    more = [bench.run(model(seed), data, test, recipe, seed) for seed in bench.seeds[1:]]
+    return recipe["sparseGradients"], [run] + more
 
 
 def choices(bench: Bench) -> str:
-    """S_min on the last 10,000 training images, 784-128-10, seed 0."""
+    """S_min on the last 10,000 training images, seed 0."""
     rows = []
-    network, layers = MLPS["784-128-10"]
-    for folder in ("mnist", "fashion-mnist"):
+    for folder in ("fashion-mnist", "mnist"):
         base = idx_pair(folder, "train")
-        for minimum in (None, "0.05", "0.1", "0.15", "0.2"):
-            recipe = SCRATCH | ({"sparseGradients": tiny_prop(minimum)} if minimum else {})
+        for name, (network, layers) in MLPS.items():
             model = initialised(bench, network)(0)
-            run = bench.run(model, f"{base}[0..<50000]", f"{base}[50000..<60000]", recipe, 0)
-            saved = 1.0
-            if minimum:
-                saved = dense_macs(layers) / backward_macs(layers, [k[0] for k in run["kept"]])
-            rows.append([folder, minimum or "dense", f"{run['accuracy']:.2f}", f"{saved:.2f}"])
-            print(rows[-1], file=sys.stderr)
+            for minimum in (None, "0.1", "0.15", "0.2", "0.25"):
+                more = {"sparseGradients": tiny_prop(minimum)} if minimum else {}
+                run = bench.run(
+                    model, f"{base}[0..<50000]", f"{base}[50000..<60000]", SCRATCH | more, 0)
+                saved = 1.0
+                if minimum:
+                    saved = dense_macs(layers) / backward_macs(layers, [k[0] for k in run["kept"]])
+                rows.append(
+                    [f"{name}, {folder}", minimum or "dense", f"{run['accuracy']:.2f}", f"{saved:.2f}"])
+                print(rows[-1], file=sys.stderr, flush=True)
     bench.results["choices"] = rows
-    return table(["data", "S_min", "validation", "MACs saved"], rows)
+    return table(["network, data", "S_min", "validation", "MACs saved"], rows)
 
 
 def scratch(bench: Bench) -> str:
+    """Against fixed top-k of equal MACs: both with two channels of the head at least, both with all."""
     rows, results = [], []
-    for folder in ("mnist", "fashion-mnist"):
+    for folder in ("fashion-mnist", "mnist"):
         for name, (network, layers) in MLPS.items():
-            model, dense = initialised(bench, network), dense_macs(layers)
+            model, full = initialised(bench, network), dense_macs(layers)
             data, test = idx_pair(folder, "train"), idx_pair(folder, "t10k")
-            settings = {"dense": {}, "TinyProp": {"sparseGradients": tiny_prop(MINIMUM[folder])}}
-            runs = {}
-            for label, more in settings.items():
-                runs[label] = bench.runs(model, data, test, SCRATCH | more)
-            spent = backward_macs(layers, mean_kept(runs["TinyProp"], 0))
-            zeros = backward_macs(layers, mean_kept(runs["TinyProp"], 2))
-            ratio, first = equal_top_k(bench, model, data, test, layers, spent)
-            fixed = SCRATCH | {"sparseGradients": top_k(ratio)}
-            runs["top-k"] = [first] + [
-                bench.run(model(seed), data, test, fixed, seed) for seed in bench.seeds[1:]
-            ]
-            fixed = backward_macs(layers, mean_kept(runs["top-k"], 0))
-            a = {label: mean_accuracy(r) for label, r in runs.items()}
-            rows.append([
-                f"{name}, {folder}", f"{a['dense']:.2f}", f"{a['TinyProp']:.2f}",
-                f"{a['dense'] - a['TinyProp']:.2f}", f"{dense / spent:.2f}×", f"{zeros / spent:.2f}×",
-                f"{a['top-k']:.2f}", f"{dense / fixed:.2f}×", f"{a['TinyProp'] - a['top-k']:+.2f}",
-            ])  # fmt: skip
-            results.append({
-                "network": name, "data": folder, "sMin": MINIMUM[folder], "topK": round(ratio, 5),
-                "denseMACs": dense, "tinyPropMACs": spent, "zeroSkippingMACs": zeros,
-                "topKMACs": fixed, "runs": runs,
-            })  # fmt: skip
-            print(rows[-1], file=sys.stderr)
-    bench.results["scratch"] = results
+            dense = bench.runs(model, data, test, SCRATCH)
+            for head in (2, layers[-1].channels):
+                fields = tiny_prop(MINIMUM[name, folder], headMinimum=head)
+                tiny = bench.runs(model, data, test, SCRATCH | {"sparseGradients": fields})
+                spent = backward_macs(layers, mean_kept(tiny, 0))
+                zeros = backward_macs(layers, mean_kept(tiny, 2))
+                top, fixed = equal_top_k(bench, model, data, test, layers, spent, head)
+                other = backward_macs(layers, mean_kept(fixed, 0))
+                a, b, c = (mean_accuracy(runs) for runs in (dense, tiny, fixed))
+                rows.append([
+                    f"{name}, {folder}, head ≥ {head}", f"{a:.2f}", f"{b:.2f}", f"{a - b:.2f}",
+                    f"{full / spent:.1f}×", f"{zeros / spent:.2f}×", f"{c:.2f}", f"{full / other:.1f}×",
+                    f"{b - c:+.2f}",
+                ])  # fmt: skip
+                results.append({
+                    "network": name, "data": folder, "head": head, "tinyProp": fields, "topK": top,
+                    "denseMACs": full, "tinyPropMACs": spent, "zeroSkippingMACs": zeros,
+                    "topKMACs": other, "runs": {"dense": dense, "TinyProp": tiny, "top-k": fixed},
+                })  # fmt: skip
+                print(rows[-1], file=sys.stderr, flush=True)
+                bench.results["scratch"] = results
+                save(bench.results)
     return table(
         ["network, data", "dense", "TinyProp", "lost", "MACs saved", "… against skipping zeros",
          "fixed top-k", "MACs saved", "TinyProp − top-k"], rows)  # fmt: skip
@@ -253,6 +261,12 @@ def cnn(bench: Bench) -> str:
         ("dense", None), ("TinyProp (0, 1)", tiny_prop("0")), ("TinyProp (.1, .5)", tiny_prop("0.1", "0.5")),
         ("TinyProp (.3, 1)", tiny_prop("0.3")), ("TinyProp (.3, 1), decay 4", tiny_prop("0.3", decay=4)),
         ("top-k .25", top_k(0.25)), ("top-k .375", top_k(0.375)), ("top-k .5", top_k(0.5)),
+        # The head costs 3 % of the products: kept whole, and deeper layers thinned more.
+        ("top-k .25, head whole", top_k(0.25, headMinimum=10)),
+        ("TinyProp (.1, .5), head whole", tiny_prop("0.1", "0.5", headMinimum=10)),
+        ("top-k 1, ζ .25", tiny_prop("1", zeta="0.25")),
+        ("top-k 1, ζ .375", tiny_prop("1", zeta="0.375")),
+        ("top-k 1, ζ .5", tiny_prop("1", zeta="0.5")),
     ]  # fmt: skip
     model = initialised(bench, HERE / "accuracy/mnist-cnn.network.json")
     data = idx_pair("fashion-mnist", "train") + "[0..<10000]"
@@ -263,8 +277,9 @@ def cnn(bench: Bench) -> str:
         saved = dense_macs(CNN) / backward_macs(CNN, mean_kept(runs, 0)) if gradients else 1.0
         rows.append([name, f"{mean_accuracy(runs):.2f}", f"{saved:.2f}×"])
         results.append({"setting": name, "saved": saved, "runs": runs})
-        print(rows[-1], file=sys.stderr)
-    bench.results["cnn"] = results
+        print(rows[-1], file=sys.stderr, flush=True)
+        bench.results["cnn"] = results
+        save(bench.results)
     return table(["Fashion-MNIST, CNN 8-16-fc", "accuracy", "MACs saved"], rows)
 
 
@@ -315,52 +330,52 @@ def finetune(bench: Bench) -> str:
 # ---------------------------------------------------------------------------- time
 
 
-def user_seconds(bench: Bench, model: Path, data: str, assignments: list) -> float:
-    """Processor time of one training run, which other programs disturb less than the clock."""
-    folder = bench.tally.folder
-    line = [
-        str(bench.tally.command), "train", str(model), "--data", data, "-o", str(folder / "t.tally"),
-        "--journal", str(folder / "t.tlj"), "--force", "--quiet",
-    ]  # fmt: skip
-    for assignment in assignments:
-        line += ["--set", assignment]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    done = subprocess.run(line, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise CommandFailed(f"{' '.join(line)}\n{done.stderr.strip()}")
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-
-
 def timing(bench: Bench) -> str:
-    """Backward passes at fixed kept ratios against dense: runs less the run that only looks forward."""
-    mlp = initialised(bench, MLPS["784-128-10"][0])(0)
-    resnet = converted_resnet8(bench)
-    images = shifted_cifar(bench, "contrast")["train"]
-    mnist = idx_pair("mnist", "train") + "[0..<8000]"
-    # No state roots: hashing parameters is no part of a backward pass.
-    common = ["rootEvery=1000000", "ranges=frozen", "learningRate=0.01"]
+    """Backward passes at fixed kept ratios against dense, without forward pass, hashes and journal."""
+    rows = bench.tally.run("bench", "--only", "backward")["rows"]
+    values = {row["id"]: row["value"] for row in rows}
+    result = []
+    for row in rows:
+        if row["id"].endswith("/dense"):
+            stem = row["id"].removeprefix("backward/").removesuffix("/dense")
+            gains = [values[f"4b/{stem}/{ratio}"] for ratio in ("0.5", "0.25", "0.1")]
+            result.append([stem.replace("/b", ", batch "), f"{row['value']} µs"] + [f"{g}×" for g in gains])
+    bench.results["time"] = rows
+    return table(["backward pass and update", "dense", "kept 0.5", "kept 0.25", "kept 0.1"], result)
+
+
+# ---------------------------------------------------------------------------- memory
+
+
+def memory(bench: Bench) -> str:
+    """Full training state, one sample at a time: what `plan` says and what a run in that memory uses."""
+    root = datasets.data_root()
+    keywords = f"{root}/kws01.npz"
+    dscnn = bench.tally.folder / "dscnn.tally"
+    bench.tally.run(
+        "convert", root / "models/dscnn-kws/dscnn-kws.onnx", "-o", dscnn, "--calibrate",
+        f"{keywords}[0..<500]")  # fmt: skip
     cases = [
-        ("784-128-10, one sample", mlp, mnist, ["batch=1"]),
-        ("784-128-10, batch 32", mlp, mnist, ["batch=32"]),
-        ("ResNet8, micro-batch 1", resnet, f"{images}[0..<480]", ["batch=16", "microBatch=1"]),
+        ("DS-CNN", dscnn, f"{keywords}[0..<64]"),
+        ("mnist-7", convert_mnist7(bench.tally), idx_pair("mnist", "train") + "[0..<64]"),
     ]
-    settings = {"forward": ['update={"biases": 1}'], "dense": []}
-    for ratio in ("0.5", "0.25", "0.1"):
-        settings[ratio] = [f'sparseGradients={{"kind": "topk", "ratio": "{ratio}"}}']
-    rows, results = [], []
-    for name, model, data, more in cases:
-        best = {}
-        for _ in range(5):
-            for setting, assignments in settings.items():
-                seconds = user_seconds(bench, model, data, common + more + assignments)
-                best[setting] = min(best.get(setting, seconds), seconds)
-        dense = best["dense"] - best["forward"]
-        gains = {ratio: dense / (best[ratio] - best["forward"]) for ratio in ("0.5", "0.25", "0.1")}
-        rows.append([name] + [f"{gain:.2f}×" for gain in gains.values()])
-        results.append({"case": name, "seconds": best, "gains": gains})
-        print(rows[-1], file=sys.stderr)
-    bench.results["time"] = results
-    return table(["backward pass", "kept 0.5", "kept 0.25", "kept 0.1"], rows)
+    rows = []
+    for name, model, data in cases:
+        for weights in ("masters", "int8"):
+            recipe = {"epochs": 1, "batch": 16, "microBatch": 1, "update": "full", "weights": weights}
+            path = bench.tally.folder / "memory.json"
+            path.write_text(json.dumps(recipe))
+            plan = planned(bench, model, recipe)
+            run = bench.tally.run(
+                "train", model, "--data", data, "--recipe", path, "--compact", "-o",
+                bench.tally.folder / "m.tally", "--journal", bench.tally.folder / "m.tlj")  # fmt: skip
+            rows.append([name, weights, plan["ramBytes"], run["plannedBytes"], run["usedBytes"],
+                         plan["lowerBound"], plan["flashBytes"], plan["stackBytes"], plan["journalBytes"]])
+    bench.results["memory"] = rows
+    return table(
+        ["all weights, one sample at a time", "weights", "plan, bytes", "arena of the run", "written to",
+         "lower bound", "flash", "stack", "journal, a step"],
+        [[f"{v:,}" if isinstance(v, int) else v for v in row] for row in rows])  # fmt: skip
 
 
 # ---------------------------------------------------------------------------- ResNet8 in 256 KiB
@@ -385,11 +400,14 @@ def shifted_cifar(bench: Bench, shift: str) -> dict:
     return paths
 
 
+# Rates chosen on the last 400 and the first 400 training images, trained on the others (README).
 TUNING = {
     "epochs": 5, "batch": 16, "microBatch": 1, "learningRate": "0.003", "momentum": "0.9",
     "learningRates": {"biases": "0.01", "head": "0.01", "scales": "0.03"},
     "schedule": {"kind": "cosine"}, "trustRatio": "0", "normClip": "1",
 }  # fmt: skip
+# Weights beside channel Scales: a tenth of the rate.
+CHOSEN = TUNING | {"learningRate": "0.0003"}
 BUDGET = 262_144
 
 
@@ -399,14 +417,23 @@ def planned(bench: Bench, model: Path, recipe: dict) -> dict:
     return bench.tally.run("plan", model, "--recipe", path)
 
 
-def selected(bench: Bench, model: Path, way: str, data: str, recipe: dict, seed: int = 1) -> dict:
-    """The recipe that `plan --select` writes, with what it says about it."""
+def selected(
+    bench: Bench, model: Path, way: str, data: str, recipe: dict, seed: int = 1, trial: int = 0
+) -> dict:
+    """What `plan --select` says, with the recipe that it writes.
+
+    `trial`: epochs of the runs that contribution and search make, on 1,600 images, with 400 to count on.
+    """
     path = bench.tally.folder / "template.json"
-    path.write_text(json.dumps(recipe | {"seed": seed}))
+    path.write_text(json.dumps(recipe | {"seed": seed} | ({"epochs": trial} if trial else {})))
+    parts = [data, data]
+    if trial:
+        parts = [f"{data}[0..<1600]", f"{data}[1600..<2000]"]
     result = bench.tally.run(
-        "plan", model, "--budget", BUDGET, "--select", way, "--recipe", path, "--data", data,
-        "--validate", data,
+        "plan", model, "--budget", BUDGET, "--select", way, "--recipe", path, "--data", parts[0],
+        "--validate", parts[1],
     )  # fmt: skip
+    result["recipe"]["epochs"] = recipe["epochs"]
     return result
 
 
@@ -430,62 +457,88 @@ def scheme_layers(bench: Bench, model: Path, recipe: dict) -> list:
     return layers
 
 
+def resnet8_entry(bench: Bench, name: str, model: Path, scheme, shifts_: tuple) -> dict:
+    """Accuracy of a scheme: keys of a recipe, or a way to select (with epochs of its trial runs)."""
+    entry = {"scheme": name, "runs": {}}
+    for shift in shifts_:
+        paths = shifted_cifar(bench, shift)
+        chosen, runs = None, []
+        for seed in bench.seeds:
+            if isinstance(scheme, dict):
+                recipe = TUNING | scheme
+                layers = scheme_layers(bench, model, recipe)
+            else:
+                way, trial = scheme
+                # Lots differ by seed; the other ways depend on the data alone.
+                if chosen is None or way == "random":
+                    chosen = selected(bench, model, way, str(paths["train"]), CHOSEN, seed + 1, trial)
+                recipe, layers = chosen["recipe"], chosen["layers"]
+            runs.append(bench.run(model, str(paths["train"]), str(paths["test"]), recipe, seed))
+        entry["ramBytes"] = planned(bench, model, recipe)["ramBytes"]
+        entry["macs"] = step_macs(layers)
+        entry["runs"][shift] = runs
+        print(name, shift, [r["accuracy"] for r in runs], entry["ramBytes"], file=sys.stderr, flush=True)
+    return entry
+
+
+def resnet8_table(entries: list, shifts_: tuple) -> str:
+    rows = []
+    for e in entries:
+        means = [mean_accuracy(e["runs"][shift]) for shift in shifts_]
+        rows.append([e["scheme"]] + [f"{m:.2f}" for m in means] + [f"{mean(means):.2f}"]
+                    + [f"{e['ramBytes']:,}", f"{e['macs'] / 1e6:.2f} M"])
+    return table(["ResNet8", *shifts_, "mean", "peak RAM, bytes", "MACs backward, a sample"], rows)
+
+
 def resnet8(bench: Bench) -> str:
     """Every scheme on contrast/4 and rot15: test accuracy, peak RAM, multiply-accumulates."""
     plain = converted_resnet8(bench)
     channels = converted_resnet8(bench, "per-channel")
+    lite = converted_resnet8(bench, "per-layer", "--lite-residual")
     batch = {"microBatch": 16}
+    int8 = {"weights": "int8", "momentum": "0", "trustRatio": "0.003", "learningRate": "0.03",
+            "learningRates": {"biases": "0.1", "head": "0.1"}}
     schemes = [
-        ("Fisher (TinyTrain), 256 KiB", plain, "fisher"),
-        ("scales + bias + last", plain, {"update": "scales+biases+last"}),
-        ("bias + last", plain, {"update": "bias+last"}),
-        ("full, micro-batch 16", plain, {"update": "full"} | batch),
         ("last", plain, {"update": "last"}),
-        ("channel scales + bias + last, micro-batch 16", channels,
-         {"update": "scales+biases+last"} | batch),
-        ("random, 256 KiB", plain, "random"),
-        ("magnitude, 256 KiB", plain, "magnitude"),
-        ("scales", plain, {"update": "scales"}),
         ("TinyTL, biases alone", plain, {"update": "biases"}),
-        ("full, int8 weights, micro-batch 16", plain, {
-            "update": "full", "weights": "int8", "momentum": "0", "trustRatio": "0.003",
-            "learningRate": "0.03", "learningRates": {"biases": "0.1", "head": "0.1"}} | batch),
-        ("TinyProp (.15, 1), full", plain, {"update": "full", "sparseGradients": tiny_prop("0.15")}),
-        ("contribution (MCUNetV3), 256 KiB", plain, "contribution"),
-        ("TinyTL, lite residual", None, {"update": "lite+biases+last"}),
+        ("biases + last", plain, {"update": "bias+last"}),
+        ("scales alone", plain, {"update": "scales"}),
+        ("scales + biases + last", plain, {"update": "scales+biases+last"}),
+        ("channel scales + biases + last", channels, {"update": "scales+biases+last"}),
+        ("channel scales + biases + last, micro-batch 16", channels,
+         {"update": "scales+biases+last"} | batch),
+        ("TinyTL, lite residual", lite, {"update": "lite+biases+last"}),
+        ("MCUNetV3, contribution, 256 KiB", channels, ("contribution", 2)),
+        ("MCUNetV3, search, 256 KiB", channels, ("search", 1)),
+        ("TinyProp (.15, 1), all weights, micro-batch 16", plain,
+         {"update": "full", "sparseGradients": tiny_prop("0.15")} | batch),
+        ("all weights, micro-batch 16", plain, {"update": "full"} | batch),
+        ("all weights, int8 alone, micro-batch 16", plain, {"update": "full"} | int8 | batch),
     ]  # fmt: skip
-    results = []
+    shifts_, results = ("contrast", "rot15"), []
     for name, model, scheme in schemes:
-        entry = {"scheme": name, "runs": {}}
-        model = model or converted_resnet8(bench, "per-layer", "--lite-residual")
-        for shift in ("contrast", "rot15"):
-            paths = shifted_cifar(bench, shift)
-            runs = []
-            for seed in bench.seeds:
-                recipe = TUNING | (scheme if isinstance(scheme, dict) else {})
-                if isinstance(scheme, dict):
-                    layers = scheme_layers(bench, model, recipe)
-                else:
-                    chosen = selected(bench, model, scheme, f"{paths['train']}[1600..<2000]", recipe, seed + 1)
-                    recipe, layers = chosen["recipe"], chosen["layers"]
-                runs.append(bench.run(model, str(paths["train"]), str(paths["test"]), recipe, seed))
-            entry["ramBytes"] = planned(bench, model, recipe)["ramBytes"]
-            entry["macs"] = step_macs(layers)
-            entry["runs"][shift] = runs
-            print(name, shift, [r["accuracy"] for r in runs], entry["ramBytes"], file=sys.stderr, flush=True)
-        results.append(entry)
+        results.append(resnet8_entry(bench, name, model, scheme, shifts_))
         bench.results["resnet8"] = results
         save(bench.results)
-    rows = [
-        [e["scheme"], f"{mean_accuracy(e['runs']['contrast']):.2f}", f"{mean_accuracy(e['runs']['rot15']):.2f}",
-         f"{e['ramBytes']:,}", f"{e['macs'] / 1e6:.2f} M"] for e in results
-    ]  # fmt: skip
-    return table(["ResNet8", "contrast/4", "rot15", "peak RAM, bytes", "MACs backward, a sample"], rows)
+    return resnet8_table(results, shifts_)
+
+
+def selection(bench: Bench) -> str:
+    """What is chosen within 256 KiB by three rules, on three shifts."""
+    channels = converted_resnet8(bench, "per-channel")
+    shifts_, results = ("contrast", "rot15", "noise"), []
+    ways = [("Fisher (TinyTrain)", "fisher"), ("Fisher potentials alone", "potential"),
+            ("by lot", "random"), ("magnitude", "magnitude")]
+    for name, way in ways:
+        results.append(resnet8_entry(bench, f"{name}, 256 KiB", channels, (way, 0), shifts_))
+        bench.results["selection"] = results
+        save(bench.results)
+    return resnet8_table(results, shifts_)
 
 
 SECTIONS = {
     "choices": choices, "scratch": scratch, "cnn": cnn, "finetune": finetune, "time": timing,
-    "resnet8": resnet8,
+    "memory": memory, "resnet8": resnet8, "selection": selection,
 }  # fmt: skip
 
 

@@ -8,5 +8,5 @@ root=../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 swift build --package-path "$root" --product tally
-"$root/.build/debug/tally" init network.json -o "$work/digits.tally" --seed 1 --input-scale 1/16
+"$root/.build/debug/tally" init network.json -o "$work/digits.tally" --data "$root/Tools/tally/Resources/digits.npz"
 swift run --quiet Examples "$work/digits.tally" "$root/Tools/tally/Resources/digits.npz" recipes/*.json

@@ -126,7 +126,8 @@ quietly() {
   return 1
 }
 
-# execute: runs $program, prints its lines, then digest, ram and flash.
+# execute: runs $program, prints its lines, then digest, planned (arena, statics and the bound of the stack),
+# ram (the same with the deepest stack) and flash.
 execute() {
   local command status=0 output
   case $runner in
@@ -140,6 +141,7 @@ execute() {
   [ $status = 0 ] || { echo "$target: exit $status" >&2; return $status; }
   printf '%s\n' "$output" | grep '^digest '
   printf '%s\n' "$output" |
-    awk '/^(arena|static|stack) / {sum += $2} END {print "ram " sum}'
+    awk '/^(arena|static|stack) / {used += $2} /^(arena|static|stack-bound) / {planned += $2}
+      END {if (planned) print "planned " planned; if (used) print "ram " used}'
   echo "flash $(python3 "$root/Tools/audit/sizes.py" --flash "$program")"
 }

@@ -37,7 +37,7 @@ for name in "${targets[@]}"; do
   for run in "${runs[@]}"; do
     link_run "$run" "${flags[@]}"
     output=$(execute) || { printf '%s, %s failed:\n%s\n' "$name" "$run" "$output" >&2; failed=1; }
-    for field in digest ram flash; do
+    for field in digest planned ram flash; do
       result[$run,$name,$field]=$(awk -v field=$field '$1 == field {print $2}' <<<"$output")
     done
   done
@@ -55,12 +55,12 @@ tables() {
     row "$run" "${cells[@]}"
   done
   echo
-  row 'RAM / flash, bytes' "${targets[@]}"
+  row 'RAM planned / used / flash, bytes' "${targets[@]}"
   row '---' "${targets[@]/*/---}"
   for run in "${runs[@]}"; do
     cells=()
     for name in "${targets[@]}"; do
-      cells+=("${result[$run,$name,ram]} / ${result[$run,$name,flash]}")
+      cells+=("${result[$run,$name,planned]} / ${result[$run,$name,ram]} / ${result[$run,$name,flash]}")
     done
     row "$run" "${cells[@]}"
   done
@@ -71,6 +71,12 @@ for run in "${runs[@]}"; do
   [ "$(sort -u <<<"$digests" | grep -c .)" = 1 ] &&
     [ "$(grep -c '^[0-9a-f]\{64\}$' <<<"$digests")" = ${#targets[@]} ] ||
     { echo "$run: not one digest" >&2; failed=1; }
+done
+for run in "${runs[@]}"; do
+  for name in "${targets[@]}"; do
+    [ "${result[$run,$name,ram]:-1}" -le "${result[$run,$name,planned]:-0}" ] ||
+      { echo "$run, $name: more memory than planned" >&2; failed=1; }
+  done
 done
 tables
 if [ -n "$readme" ] && [ $failed = 0 ]; then

@@ -81,6 +81,7 @@ def seeds() -> dict[str, list[bytes]]:
         "kind": mixed,
         "model": models,
         "journal": journals,
+        "report": journals,
         "checkpoint": files("Formats/vectors/checkpoints/*.tlc"),
         "trace": files("Formats/vectors/traces/*.tlt"),
     }

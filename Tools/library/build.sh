@@ -40,6 +40,21 @@ build_library() {
   python3 "$library/report.py" "$architecture" "$object" "$object.all"
 }
 
+# export_model RUN FOLDER: model.h and model.c of a run's model and recipe (build_images has made them).
+export_model() {
+  quietly swift build --package-path "$root" --product tally
+  mkdir -p "$2"
+  "$root/.build/debug/tally" export "$work/images/$1.tally" --to c --force -o "$2" \
+    --recipe "$work/images/$1.json" >/dev/null
+}
+
+# library_of TRIPLE: the library's target.
+library_of() {
+  if [ "$1" = - ]; then echo x86_64-linux; else
+    grep -v '^#' "$library/targets.txt" | awk -v triple="$1" '$2 == triple {print $1}'
+  fi
+}
+
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   case ${1:---help} in
     --list) grep -v '^#' "$library/targets.txt" | awk '{print $1}' ;;

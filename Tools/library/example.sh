@@ -11,22 +11,11 @@ source "$library/build.sh"
 run=dense-mlp
 folder=$output/example
 
-# export_model: model.h and model.c of the run, compiled on their own as strictly as C compilers can.
-export_model() {
-  quietly swift build --package-path "$root" --product tally
-  mkdir -p "$folder"
-  "$root/.build/debug/tally" export "$work/images/$run.tally" --to c --force -o "$folder" \
-    --recipe "$work/images/$run.json" >/dev/null
+# check_model: compiles the model on its own, as strictly as C compilers can.
+check_model() {
   "$tools/clang" -std=c99 -Wall -Wextra -Werror -pedantic -c "$folder/model.c" -o "$folder/model.o"
   ! command -v gcc >/dev/null ||
     gcc -std=c99 -Wall -Wextra -Werror -pedantic -c "$folder/model.c" -o "$folder/model.o"
-}
-
-# library_of TRIPLE: the library's target.
-library_of() {
-  if [ "$1" = - ]; then echo x86_64-linux; else
-    grep -v '^#' "$library/targets.txt" | awk -v triple="$1" '$2 == triple {print $1}'
-  fi
 }
 
 # link_example: builds the program of $target from C; sets program.
@@ -43,7 +32,8 @@ link_example() {
 }
 
 build_images
-export_model
+export_model "$run" "$folder"
+check_model
 failed=0
 [ $# -gt 0 ] || set -- host cortex-m0 cortex-m4
 for name in "$@"; do

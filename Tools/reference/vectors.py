@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 
+import vectors_advice
 import vectors_arithmetic
 import vectors_invalid
 import vectors_kernels
@@ -26,7 +27,8 @@ WRITTEN_BY_HAND = {"README.md"}
 def make():
     """Path below Formats/vectors -> bytes."""
     files = {}
-    for group in (vectors_arithmetic, vectors_kernels, vectors_training, vectors_networks, vectors_runs):
+    for group in (vectors_arithmetic, vectors_kernels, vectors_training, vectors_networks, vectors_runs,
+                  vectors_advice):
         files.update(group.files())
     files.update(vectors_invalid.files(files["runs/mlp.tlj"]))
     return files

@@ -1,4 +1,5 @@
 import Importers
+import TallyHost
 
 /// An option of a verb, as its help shows it.
 struct Option: Sendable {
@@ -21,6 +22,10 @@ struct Option: Sendable {
   ) -> Option {
     Option(name: name, short: short, value: value, isRepeatable: isRepeatable, help: help)
   }
+
+  /// See `useThreads`.
+  static let threads = value(
+    "--threads", nil, "N", "threads that share long calls (default: 1); any number, same bytes")
 }
 
 /// What stands on a command line without dashes.
@@ -115,6 +120,12 @@ struct ArgumentList {
         note: "allowed are \(range.lowerBound) to \(range.upperBound)", exit: 2)
     }
     return number
+  }
+
+  /// Uses as many threads as `--threads` says.
+  func useThreads() throws(InputError) {
+    let count = try integer("--threads", in: 1...UInt64(Threads.most)) ?? 1
+    Threads.use(Int(count))
   }
 
   func usage(_ what: String) -> InputError {

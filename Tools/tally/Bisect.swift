@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -70,7 +70,7 @@ struct Bisection {
 
   /// `41`, or `40..<42`.
   static func steps(_ text: String) throws(InputError) -> Range<UInt32> {
-    let parts = text.components(separatedBy: "..<")
+    let parts = text.split(separator: "..<", omittingEmptySubsequences: false)
     let numbers = parts.compactMap { UInt32($0) }
     if numbers.count == parts.count {
       if numbers.count == 1, numbers[0] < .max { return numbers[0]..<numbers[0] + 1 }

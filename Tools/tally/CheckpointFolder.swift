@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -26,9 +26,7 @@ struct CheckpointFolder {
     }.sorted { $0.step < $1.step }
   }
 
-  private var names: [String] {
-    (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-  }
+  private var names: [String] { Path.names(in: path) }
 
   /// - Throws: TLY0902 or 0901 for a file that is no checkpoint, TLY0101 if it cannot be read.
   static func load(_ entry: Entry) throws(InputError) -> LoadedCheckpoint {

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import TallyHost
 
@@ -12,7 +12,9 @@ final class Console {
     var writeError: (String) -> Void
     /// Whether standard error is a terminal that can redraw a line.
     var errorIsTerminal = false
-    var environment: [String: String] = [:]
+    /// Columns of that terminal, which may change while the command runs.
+    var errorWidth: () -> Int = { 80 }
+    var environment: (String) -> String? = { _ in nil }
     /// The number of the signal that asks the command to stop, or 0.
     var interruption: () -> Int32 = { 0 }
   }
@@ -33,7 +35,7 @@ final class Console {
     switch arguments["--color"] ?? "auto" {
     case "always": hasColor = true
     case "never": hasColor = false
-    case "auto": hasColor = canRedraw && (world.environment["NO_COLOR"] ?? "").isEmpty
+    case "auto": hasColor = canRedraw && (world.environment("NO_COLOR") ?? "").isEmpty
     case let word:
       throw InputError(
         802, "\u{2018}\(word)\u{2019} is not auto, always or never", place: "--color", exit: 2)
@@ -44,7 +46,7 @@ final class Console {
   func expectJSON(_ isJSON: Bool) { self.isJSON = isJSON }
 
   /// Whether progress may redraw its line.
-  var canRedraw: Bool { world.errorIsTerminal && world.environment["TERM"] != "dumb" }
+  var canRedraw: Bool { world.errorIsTerminal && world.environment("TERM") != "dumb" }
 
   /// A line of the result, for people; with `--json` the object stands for it.
   func print(_ line: String = "") {
@@ -89,12 +91,19 @@ final class Console {
 }
 
 extension Console.World {
+  /// What the terminal says of itself; 80 columns if it says nothing.
+  private static var terminalWidth: Int {
+    var size = winsize()
+    let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
+  }
+
   /// The process's own streams. A reader that went away is not an error: the rest is dropped.
   static var process: Console.World {
     func write(_ text: String, to descriptor: Int32) {
       var bytes = Array(text.utf8)[...]
       while !bytes.isEmpty {
-        let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+        let count = bytes.withUnsafeBytes { Platform.write(descriptor, $0.baseAddress, $0.count) }
         if count < 0, errno == EINTR { continue }
         if count <= 0 { return }
         bytes = bytes.dropFirst(count)
@@ -102,7 +111,8 @@ extension Console.World {
     }
     return Console.World(
       writeOutput: { write($0, to: STDOUT_FILENO) }, writeError: { write($0, to: STDERR_FILENO) },
-      errorIsTerminal: isatty(STDERR_FILENO) == 1,
-      environment: ProcessInfo.processInfo.environment, interruption: { Interruption.signal })
+      errorIsTerminal: isatty(STDERR_FILENO) == 1, errorWidth: { terminalWidth },
+      environment: { getenv($0).map { String(cString: $0) } }, interruption: { Interruption.signal }
+    )
   }
 }

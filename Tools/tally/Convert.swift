@@ -5,7 +5,10 @@ import TallyHost
 extension Verb {
   static let convert = Verb(
     name: "convert", summary: "turn a float checkpoint into an integer .tally model",
-    positionals: [Positional(name: "CHECKPOINT", help: "an .onnx or .safetensors file")],
+    positionals: [
+      Positional(
+        name: "CHECKPOINT", help: "an .onnx or .safetensors file, or the index of a split one")
+    ],
     options: [
       .value("--network", nil, "FILE", "for weights without a graph: their network, as JSON"),
       .value("--output", "-o", "FILE", "the model"),

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -14,7 +14,7 @@ struct DemoFiles {
     self.folder = folder
     if !FileContents.exists(folder), mkdir(folder, 0o755) != 0 { throw OutputFile.failure(folder) }
     func file(_ name: String) throws(InputError) -> OutputFile {
-      try OutputFile((folder as NSString).appendingPathComponent(name), force: force)
+      try OutputFile(Path.joined(folder, name), force: force)
     }
     model = try file("digits.tally")
     adapted = try file("adapted.tally")

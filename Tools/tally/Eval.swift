@@ -11,6 +11,7 @@ extension Verb {
       .value(
         "--prototypes", nil, "DATA", "a few samples whose nearest mean replaces the last layer"),
       .value("--answers", nil, "FILE.npy", "write the predicted class of every sample (int32)"),
+      .threads,
       .flag("--force", nil, "replace an existing file of answers"),
     ],
     details: """
@@ -20,6 +21,7 @@ extension Verb {
       JSON: correct, total, accuracy and loss (decimal strings), modelDigest; with -v confusion.
       """
   ) { arguments, console in
+    try arguments.useThreads()
     let text = try arguments.require("--data")
     let model = try Inputs.model(arguments.positionals[0])
     let samples = try Inputs.samples(text, for: model, console)

@@ -4,7 +4,27 @@ struct HelpTopic: Sendable {
   let summary: String
   let text: String
 
-  static let all: [HelpTopic] = [data, recipes, memory, reproducing, status]
+  static let all: [HelpTopic] = [
+    models, data, recipes, memory, reproducing, status,
+  ]
+
+  private static let models = HelpTopic(
+    name: "models", summary: "where a model comes from: checkpoints, descriptions, preparation",
+    text: """
+      tally convert reads ONNX (also with external data, also quantized) and, with --network,
+      safetensors in one file or by the index of many. PyTorch, Keras and TensorFlow Lite files are
+      turned into ONNX by Tools/export, with those formats' own libraries. tally inspect FILE says
+      what is in any of them and what stands in the way of converting it.
+
+      --calibrate DATA gives the ranges of activations: a few hundred training samples. What turns
+      the file's numbers into the network's input is said once and kept in the model:
+
+        --input-scale 1/255 --input-mean 0.485,0.456,0.406 --input-std 0.229,0.224,0.225
+
+      stands for real = (x * scale - mean) / std. tally init makes an untrained network from a
+      description in JSON; --data looks at what it will be trained on. Formats/network.md has the
+      keys, Formats/model.md the bytes.
+      """)
 
   private static let data = HelpTopic(
     name: "data", summary: "how samples are named, and which files are read",

@@ -8,12 +8,18 @@ extension Verb {
     options: [
       .value("--output", "-o", "FILE", "the model"),
       .value("--seed", nil, "N", "of the random weights, 0 to 2^64 - 1 (default 1)"),
+      .value("--data", "-d", "DATA", "what it will be trained on: its range becomes the input's"),
       .value("--classes", nil, "A,B,C", "names of the classes"),
     ] + ArgumentList.preparationOptions + [
       .flag("--force", nil, "replace an existing output"),
       .flag("--dry-run", nil, "check and print, write nothing"),
     ],
-    details: "JSON: modelDigest, bytes, parameters, layers."
+    details: """
+      Without --data the input is taken to be bytes, 0 to 255. With it, the input's range is the
+      data's, so that small numbers use all of int8.
+
+      JSON: modelDigest, bytes, parameters, layers.
+      """
   ) { arguments, console in
     let path = arguments.positionals[0]
     let preparation = try arguments.preparation()
@@ -27,8 +33,18 @@ extension Verb {
       throw InputError(
         802, "\(names.count) class names for \(outputs) outputs", place: "--classes", exit: 2)
     }
+    let samples = try arguments["--data"].map { text throws(InputError) in
+      try Inputs.data(
+        text, layout: preparation.layout, shape: description.network.inputShape, console
+      ).samples
+    }
+    if let samples {
+      let (least, largest) = samples.storage.extremes
+      console.note("the data go from \(least) to \(largest)")
+    }
     let model = try Inputs.checked(
-      try description.initialModel(seed: seed, input: preparation, classNames: names), path)
+      try description.initialModel(
+        seed: seed, input: preparation, classNames: names, samples: samples), path)
     try output?.write(model.bytes)
     let parameters = model.parameterCount
     let layers = model.nodes.count

@@ -84,16 +84,26 @@ enum Inputs {
     return try FloatNetwork(importing: try ONNXModel(contentsOf: path), options: options)
   }
 
-  /// The network of a description with the weights of a safetensors file.
+  /// The network of a description with the weights of a safetensors file, or of those that an index names.
   static func floatNetwork(
     weights path: String, description: String
   ) throws(InputError) -> FloatNetwork {
     let network = try NetworkDescription(
       parsing: try FileContents(path: description).bytes[...], file: description)
+    let contents = try FileContents(path: path)
+    if try FileKind.detect(contents.bytes[...], file: path) == .json {
+      let index = try SafetensorsIndex(contents.bytes[...], path: path)
+      let parts = try index.shardPaths.map { part throws(InputError) in try safetensors(part) }
+      return try network.binding(try Safetensors(joining: parts, index, file: path))
+    }
+    return try network.binding(try safetensors(path))
+  }
+
+  private static func safetensors(_ path: String) throws(InputError) -> Safetensors {
     let bytes = try bytes(path, .safetensors, "a safetensors file") { kind in
       kind == .onnx ? "ONNX holds its graph: leave out --network" : nil
     }
-    return try network.binding(try Safetensors(bytes[...], file: path))
+    return try Safetensors(bytes[...], file: path)
   }
 
   /// A recipe file, or the defaults, with `--set` over it.

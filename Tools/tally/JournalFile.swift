@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -11,6 +11,8 @@ final class JournalFile {
   let path: String
   private let descriptor: Int32
   private var pending: [UInt8] = []
+  /// Bytes of the file, all of them whole records.
+  private var byteCount: Int
   private var lastFlush = ContinuousClock.now
   private(set) var failure: InputError?
 
@@ -18,6 +20,7 @@ final class JournalFile {
   /// - Throws: TLY0806.
   init(_ path: String, keeping: Int) throws(InputError) {
     self.path = path
+    byteCount = keeping
     descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw OutputFile.failure(path) }
     guard ftruncate(descriptor, off_t(keeping)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
@@ -39,9 +42,12 @@ final class JournalFile {
   func flush() {
     guard failure == nil, !pending.isEmpty else { return }
     if OutputFile.write(pending, to: descriptor) {
+      byteCount += pending.count
       pending.removeAll(keepingCapacity: true)
     } else {
       failure = OutputFile.failure(path)
+      // A full disk takes part of a record: that part is no use to anybody.
+      ftruncate(descriptor, off_t(byteCount))
     }
     lastFlush = .now
   }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -22,7 +22,7 @@ struct LiveLog {
   init(
     log: String?, tensorboard folder: String?, name: String, force: Bool, inputs: [String]
   ) throws(InputError) {
-    file = EventFile(wallTime: Date().timeIntervalSince1970)
+    file = EventFile(wallTime: Double(time(nil)))
     self.log = try log.map { path throws(InputError) in
       try LiveLog.open(path, force, inputs)
     }
@@ -30,12 +30,7 @@ struct LiveLog {
       events = nil
       return
     }
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw InputError(
-        806, "cannot make the folder: \(error.localizedDescription)", place: folder, exit: 5)
-    }
+    try OutputFile.makeFolder(folder)
     events = try LiveLog.open("\(folder)/events.out.tfevents.0.\(name)", force, inputs)
   }
 
@@ -86,7 +81,7 @@ struct LiveLog {
     _ path: String, _ force: Bool, _ inputs: [String]
   ) throws(InputError) -> Int32 {
     _ = try OutputFile(path, force: force, inputs: inputs)
-    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let descriptor = Platform.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw OutputFile.failure(path) }
     return descriptor
   }

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 
 /// A file that is written whole or not at all.
@@ -37,16 +37,20 @@ struct OutputFile {
 
   /// - Throws: TLY0806 with the system's reason; the old file, if any, is untouched.
   func write(_ bytes: [UInt8]) throws(InputError) {
-    let temporary = "\(path).\(getpid()).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw OutputFile.failure(path) }
-    var isWritten = OutputFile.write(bytes, to: descriptor) && fsync(descriptor) == 0
-    isWritten = close(descriptor) == 0 && isWritten
-    guard isWritten, rename(temporary, path) == 0 else {
+    let failure: InputError? = Interruption.held {
+      let temporary = "\(path).\(getpid()).tmp"
+      let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else { return OutputFile.failure(path) }
+      var isWritten = OutputFile.write(bytes, to: descriptor) && fsync(descriptor) == 0
+      // The first failure is the one to tell of.
+      let reason = errno
+      if close(descriptor) != 0 { isWritten = false } else if !isWritten { errno = reason }
+      if isWritten, rename(temporary, path) == 0 { return nil }
       let error = OutputFile.failure(path)
       unlink(temporary)
-      throw error
+      return error
     }
+    if let failure { throw failure }
   }
 
   /// Whether all bytes were written; `errno` says why not.
@@ -54,7 +58,7 @@ struct OutputFile {
     bytes.withUnsafeBytes { buffer in
       var done = 0
       while done < buffer.count {
-        let count = Foundation.write(descriptor, buffer.baseAddress! + done, buffer.count - done)
+        let count = Platform.write(descriptor, buffer.baseAddress! + done, buffer.count - done)
         if count < 0, errno == EINTR { continue }
         if count <= 0 { return false }
         done += count
@@ -68,6 +72,15 @@ struct OutputFile {
     status(path).map { $0.st_mode & S_IFMT == S_IFREG && $0.st_size == 0 } ?? false
   }
 
+  /// Makes a folder for outputs, and those above it.
+  ///
+  /// - Throws: TLY0806.
+  static func makeFolder(_ path: String) throws(InputError) {
+    if let reason = Path.makeFolder(path) {
+      throw InputError(806, "cannot make the folder: \(reason)", place: path, exit: 5)
+    }
+  }
+
   static func failure(_ path: String) -> InputError {
     refused(path, String(cString: strerror(errno)))
   }
@@ -77,7 +90,7 @@ struct OutputFile {
   }
 
   private static func folder(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Path.folder(of: path)
     return folder.isEmpty ? "." : folder
   }
 

@@ -24,14 +24,17 @@ extension Verb {
     details: """
       Flash is the model file, read in place. RAM is the arena: everything a session touches but
       the data and the stack. The peak is what lives at the fullest time; no plan can do with less.
+      The journal is what one step adds to it at most: a buffer for one step is that large.
 
-      --select fisher looks at --samples N samples (default 256), once; --select contribution and
+      --select fisher looks at --samples N samples (default 256), once, and weighs what it finds
+      against weights and multiplies; --select potential does not. --select contribution and
       --select search train by the recipe, part by part, and count right answers; --select magnitude
       and --select random are for comparison (SPEC 8.13). --select zeroth-order tries what to perturb
       in short runs on --data, and keeps what has the least loss on --validate.
 
-      JSON: flashBytes, ramBytes, stackBytes (at most, on a 32-bit board), lowerBound, firstFitBytes,
-      peak, byPurpose, byLayer; with --compare schemes; with --select layers, macs, recipe.
+      JSON: flashBytes, ramBytes, stackBytes (at most, on a 32-bit board), journalBytes (a step's,
+      at most), lowerBound, firstFitBytes, peak, byPurpose, byLayer; with --compare schemes; with
+      --select layers, macs, recipe.
       """
   ) { arguments, console in
     let budget = try arguments["--budget"].map(bytes)
@@ -63,7 +66,9 @@ extension Verb {
     }
     request.isCompact = !arguments.has("--fast")
     let buffers = try PlannedMemory(model, request)
-    withExtendedLifetime(recipe) { report(buffers, model, request, budget, console) }
+    withExtendedLifetime(recipe) {
+      report(buffers, model, request, recipe?.recipe, budget, console)
+    }
     guard let budget, buffers.byteCount > budget else { return 0 }
     console.complain(
       InputError(
@@ -75,8 +80,8 @@ extension Verb {
   }
 
   private static func report(
-    _ memory: PlannedMemory, _ model: LoadedModel, _ request: SessionRequest, _ budget: Int?,
-    _ console: Console
+    _ memory: PlannedMemory, _ model: LoadedModel, _ request: SessionRequest, _ recipe: Recipe?,
+    _ budget: Int?, _ console: Console
   ) {
     let purposes = memory.byPurpose
     let layers = memory.byLayer
@@ -110,6 +115,8 @@ extension Verb {
           })
       ),
     ]
+    let journal = recipe.map { memory.journalByteCount($0) }
+    if let journal { members.append(("journalBytes", JSONOutput(journal))) }
     if let budget {
       members.append(("budgetBytes", JSONOutput(budget)))
       members.append(("fits", .bool(memory.byteCount <= budget)))
@@ -120,6 +127,9 @@ extension Verb {
     console.print(
       "RAM    \(memory.sized(memory.byteCount)), \(what), \(request.samples) samples at once")
     console.print("stack  at most \(memory.sized(stack)) on a 32-bit board")
+    if let journal {
+      console.print("journal  at most \(memory.sized(journal)) a step, none of them kept in RAM")
+    }
     console.print()
     var table = TextTable(["buffer", "of", "bytes", "at", "lives"], words: [0, 1, 4])
     for buffer in memory.buffers {

@@ -10,7 +10,9 @@ struct PlanSelection {
   private let fields: RecipeFields
   private let budget: SchemeBudget
 
-  static let ways = ["fisher", "contribution", "search", "magnitude", "random", "zeroth-order"]
+  static let ways = [
+    "fisher", "potential", "contribution", "search", "magnitude", "random", "zeroth-order",
+  ]
 
   /// - Parameter byteCount: of the budget.
   init(
@@ -41,10 +43,10 @@ struct PlanSelection {
 
   private func advice(_ way: String) throws(InputError) -> SchemeAdvice {
     switch way {
-    case "fisher":
+    case "fisher", "potential":
       let samples = try samples("--data")
       let count = Int(try arguments.integer("--samples", in: 1...65_536) ?? 256)
-      return try budget.fisher(samples, count: count)
+      return try budget.fisher(samples, count: count, isPerCost: way == "fisher")
     case "contribution": return try budget.contribution(try analysis(onlyWhole: true))
     case "search": return try budget.search(try analysis(onlyWhole: false))
     case "magnitude": return try budget.magnitude()
@@ -102,7 +104,7 @@ struct PlanSelection {
 
   /// Fisher scores are Q16 logarithms; the others are counts.
   private func scoreText(_ score: Int, _ way: String) -> String {
-    guard way == "fisher" else { return DecimalText.grouped(score) }
+    guard ["fisher", "potential"].contains(way) else { return DecimalText.grouped(score) }
     let hundredths = (score * 100 + (1 << 15)) >> 16
     let magnitude = hundredths.magnitude
     let digits = String(magnitude % 100)

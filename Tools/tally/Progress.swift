@@ -70,8 +70,27 @@ struct Progress {
     let rate = DecimalText.ratio(
       count * 1000, max(1, milliseconds), places: count * 1000 < 20 * milliseconds ? 1 : 0)
     let left = UInt64(planned - done) * milliseconds / max(1, count) / 1000
-    return "step \(done)/\(planned) loss \(loss) acc \(accuracy)% sat \(ppm) ppm "
-      + "\(rate) steps/s eta \(Progress.duration(left))"
+    return Progress.line(
+      [
+        ("step \(done)/\(planned)", 0), ("loss \(loss)", 1), ("acc \(accuracy)%", 3),
+        ("sat \(ppm) ppm", 5), ("\(rate) steps/s", 4), ("eta \(Progress.duration(left))", 2),
+      ], width: console.canRedraw ? console.world.errorWidth() : nil)
+  }
+
+  /// As many parts as fit into a line, in their order; those of the highest rank go first.
+  ///
+  /// A line that wraps could not be taken back by a return.
+  static func line(_ parts: [(text: String, rank: Int)], width: Int?) -> String {
+    var parts = parts
+    func joined() -> String { parts.map(\.text).joined(separator: "  ") }
+    guard let width else { return joined() }
+    // The last column stays free: some terminals wrap when it is written to.
+    while parts.count > 1, joined().count >= width,
+      let last = parts.indices.max(by: { parts[$0].rank < parts[$1].rank })
+    {
+      parts.remove(at: last)
+    }
+    return String(joined().prefix(max(1, width - 1)))
   }
 
   static func duration(_ seconds: UInt64) -> String {

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -11,7 +11,7 @@ extension Verb {
       .value("--output", "-o", "FILE", "the page, one self-contained HTML file"),
       .value("--model", "-m", "FILE", "the model the run began with: names, scheme, memory map"),
       .value("--result", nil, "FILE", "the trained model, to be evaluated on --data"),
-      .value("--data", "-d", "DATA", "samples for the confusion matrix"),
+      .value("--data", "-d", "DATA", "samples for the confusion matrix and saturation by layer"),
       .value("--log", nil, "FILE", "the same as JSON lines"),
       .value("--tensorboard", nil, "FOLDER", "the same as an event file for TensorBoard"),
       .flag("--force", nil, "replace existing outputs"),
@@ -107,12 +107,15 @@ private struct ReportCommand {
       }
       let samples = try Inputs.samples(data, for: trained, console)
       answers = RunReport.Answers(
-        try ModelEvaluation(trained, samples), data: data, classNames: trained.classNames)
+        try ModelEvaluation(trained, samples), data: data, classNames: trained.classNames,
+        before: try model.map { model throws(InputError) in
+          try LayerSaturation(model, try Inputs.samples(data, for: model, console))
+        }, after: try LayerSaturation(trained, samples))
     }
     let report: RunReport
     do throws(RecipeError) {
       report = try RunReport(
-        journal, name: (path as NSString).lastPathComponent, model: model, answers: answers)
+        journal, name: Path.name(of: path), model: model, answers: answers)
     } catch {
       throw InputError(
         903, "the journal's recipe is not for this model", place: path,
@@ -125,16 +128,10 @@ private struct ReportCommand {
   private func writeEvents(
     _ history: RunHistory, in folder: String
   ) throws(InputError) -> String {
-    let name = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+    let name = Path.stem(of: path)
     var file = EventFile(wallTime: 0)
     for event in history.events { file.add(event) }
-    do {
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw InputError(
-        806, "cannot make the folder: \(error.localizedDescription)", place: folder, exit: 5)
-    }
+    try OutputFile.makeFolder(folder)
     let output = try outputFile("\(folder)/events.out.tfevents.0.\(name)")
     try output.write(file.bytes)
     return output.path

@@ -1,10 +1,12 @@
 import Tally
+import TallyHost
 
 /// How a run is done. Results must not depend on it (SPEC 11), which `verify --vary` shows.
 struct RunCondition: Equatable {
   let name: String
   /// `nil` for the best that this processor has.
   var level: SIMDLevel?
+  var threads = 1
   var isCompact = false
   var reversesMicroBatches = false
 
@@ -17,6 +19,9 @@ struct RunCondition: Equatable {
     var conditions = [asIs]
     for level in SIMDLevel.allCases where level.isBelow(best) {
       conditions.append(RunCondition(name: "\(level) microkernels", level: level))
+    }
+    for threads in [2, 3, 7] {
+      conditions.append(RunCondition(name: "\(threads) threads", threads: threads))
     }
     conditions.append(RunCondition(name: "small tiles", isCompact: true))
     if recipe.largestMicroBatchCount > 1 && recipe.zerothOrder == nil {
@@ -33,6 +38,7 @@ struct RunCondition: Equatable {
   /// Makes what is the process's, not the run's, as this condition says.
   func apply() {
     if let level { SIMDLevel.choose(level) } else { SIMDLevel.chooseBest() }
+    Threads.use(threads)
   }
 }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Importers
 import Tally
 import TallyHost
@@ -23,6 +23,8 @@ extension Verb {
       .value(
         "--checkpoint", nil, "N", "keep a checkpoint about every N steps, for verify --sample"),
       .value("--note", nil, "TEXT", "a remark in the journal: not chained, not verified"),
+      .flag("--compact", nil, "in the memory of a board, to the byte of plan: slower, same bytes"),
+      .threads,
       .flag("--force", nil, "replace existing outputs"),
       .value("--replay", nil, "JOURNAL", "rebuild the model of a zeroth-order run, without data"),
       .value("--model", "-m", "FILE", "with --replay: the model the run began with"),
@@ -40,7 +42,8 @@ extension Verb {
 
       JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
       modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
-      session's memory, as planned and as touched.
+      session's memory, as planned and as touched: with --compact what plan says, else what
+      plan --fast says.
       """
   ) { arguments, console in
     if let journal = arguments["--replay"] {
@@ -49,6 +52,7 @@ extension Verb {
     for option in ["--to", "--model"] where arguments.has(option) {
       throw arguments.usage("\(option) goes with --replay")
     }
+    try arguments.useThreads()
     return try TrainCommand(arguments, console).run()
   }
 }
@@ -81,7 +85,9 @@ private struct TrainCommand {
     let fields = try document.resolved(for: model, hasLabels: samples.samples.labels != nil)
     let period = try checkpointPeriod()
     func makeRun() throws(InputError) -> TrainingRun {
-      try TrainingRun(model, recipe: fields.bytes, samples: samples, validation: validation)
+      try TrainingRun(
+        model, recipe: fields.bytes, samples: samples, validation: validation,
+        isCompact: arguments.has("--compact"))
     }
     var run = try makeRun()
     var start: LoadedJournal.Place?
@@ -113,11 +119,10 @@ private struct TrainCommand {
     resuming journal: LoadedJournal?
   ) throws(InputError) -> LiveLog? {
     guard arguments.has("--log") || arguments.has("--tensorboard") else { return nil }
-    let name = (try arguments.require("--journal") as NSString).lastPathComponent
+    let name = Path.stem(of: try arguments.require("--journal"))
     var live = try LiveLog(
       log: arguments["--log"], tensorboard: arguments["--tensorboard"],
-      name: (name as NSString).deletingPathExtension,
-      force: arguments.has("--force") || journal != nil,
+      name: name, force: arguments.has("--force") || journal != nil,
       inputs: try inputs(arguments.require("--data")))
     live.begin(run, model, samples, resuming: journal)
     return live

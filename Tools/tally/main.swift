@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
-Interruption.watch()
+Interruption.reportFailedWrites()
 exit(Command.run(Array(CommandLine.arguments.dropFirst()), Console(.process)))

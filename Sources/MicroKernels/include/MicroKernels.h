@@ -4,7 +4,8 @@
 // Common to every function:
 //  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the
 //    same bits; every version of a function returns exactly what the plain one returns.
-//  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level.
+//  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level and who shares
+//    long calls.
 //  - Pointers need only the alignment of their element type, packed buffers none; multiples of 64
 //    bytes are faster. A pointer may be null when its element count is 0.
 //  - Sizes are element counts, 0…2^30. A leading dimension (`ld…`) is the distance between the
@@ -32,6 +33,17 @@ int tally_simd_level(void);
 /// A level this CPU does not have becomes the best one below it, so a large value restores the
 /// best. Calls that are running on other threads finish with the level they began with.
 void tally_set_simd_level(int level);
+
+// ---- Threads
+
+/// Runs body(context, part) for every part in 0 ..< parts, in any order or at once, and returns when all ended.
+typedef void tally_parallel(
+    int32_t parts, void (*body)(void *context, int32_t part), void *context);
+
+/// Lets `run` share calls long enough to repay it among up to `threads`; null: every call is done by its caller,
+/// as on boards. How a call is cut depends on its sizes and on `threads` alone, and every cut gives the same
+/// bytes. Calls that are running on other threads finish as they began.
+void tally_set_parallel(tally_parallel *run, int32_t threads);
 
 // ---- Windows
 
@@ -183,6 +195,32 @@ void tally_convolve_s8(
     const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
     int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc);
 
+/// Bytes of packed weights for `tally_convolve_input_gradient_s8`; dilation 1.
+size_t tally_packed_gradient_s8_bytes(
+    int32_t inputs, const struct tally_window *window, int32_t outputs);
+
+/// Where tap (u, v) stands among the taps of turned weights: taps that meet the same input positions lie
+/// together, the last first. Without strides all of them do.
+int32_t tally_gradient_tap(const struct tally_window *window, int32_t u, int32_t v);
+
+/// Packs weights [inputs, taps, outputs], the taps as `tally_gradient_tap` says.
+void tally_pack_gradient_s8(
+    int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
+    void *packed);
+
+/// Bytes of a padded copy of g for `rows` input rows, wherever they begin.
+size_t tally_padded_gradient_s8_bytes(
+    const struct tally_window *window, int32_t rows, int32_t width, int32_t outputs);
+
+/// gradient[row][column][i] = Σ w[o][u][v][i]·g of the outputs that tap (u, v) brings to the input position,
+/// for input rows first_row ..< end_row; dilation 1. No product with the zeros between strides is made.
+///
+/// - g: [output_height, output_width, outputs].
+void tally_convolve_input_gradient_s8(
+    const int8_t *g, int32_t output_height, int32_t output_width, int32_t outputs,
+    const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
+    int32_t inputs, const void *packed, int8_t *padded, int32_t *gradient);
+
 /// C[m][n] = Σ_u Σ_k A[m·lda + u·step + k]·B_u[n][k]: `runs` packed matrices one after another. K a
 /// multiple of 4; all of it is read, so B_u may be packed for up to 3 less.
 void tally_gemm_s8_runs(
@@ -221,6 +259,12 @@ void tally_max_pool_gradient_s8(
     const int8_t *input, int32_t height, int32_t width, int32_t channels,
     const struct tally_window *window, int32_t output_height, int32_t output_width,
     const int8_t *g, int32_t *gradient);
+
+/// The same in int8 where windows do not overlap, so that every element has one gradient at most.
+void tally_max_pool_scatter_s8(
+    const int8_t *input, int32_t height, int32_t width, int32_t channels,
+    const struct tally_window *window, int32_t output_height, int32_t output_width,
+    const int8_t *g, int8_t *gradient);
 
 // ---- Requantisation (SPEC §3.3): one rounding, half up, 64-bit product
 //
@@ -283,6 +327,13 @@ int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted);
 /// sums[c] += Σ_r x[r·ldx + c]; x is [rows, columns].
 void tally_sum_rows_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums);
+
+/// sums[c] += Σ_r |x[r·columns + c]|; x is [rows, columns].
+void tally_sum_magnitudes_s8(
+    int32_t rows, int32_t columns, const int8_t *x, int32_t *sums);
+
+/// x[r][c] ← 0 where bit c%8 of kept[c/8] is 0; x is [rows, columns].
+void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x);
 
 /// sums[r] = Σ_c x[r·ldx + c]; x is [rows, columns].
 void tally_row_sums_s8(
@@ -347,13 +398,14 @@ void tally_merge_s8(
     const uint32_t key[2], const uint32_t counter[3]);
 
 /// `tally_contribute_q16` for the weights of a fully connected operation, its gradient made on the way:
-/// row r of target [rows, count] gets Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
+/// rows first_row ..< end_row of target [rows, count] get Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
 ///
 /// - g: [samples, rows]; x: [samples, count]. At most 2^16 samples.
 int32_t tally_contribute_product_q16(
-    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
-    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
-    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target);
+    int32_t first_row, int32_t end_row, int32_t count, int32_t samples, const int8_t *g,
+    ptrdiff_t ldg, const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa,
+    int32_t shift, const uint32_t key[2], const uint32_t counter[3], int32_t clip, int subtract,
+    int32_t *target);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);

@@ -20,7 +20,7 @@ struct LineChart {
   private static let largestPointCount = 400
   private static let width = 640.0
   private static let height = 220.0
-  private static let left = 56.0
+  private static let left = 80.0
   private static let bottom = 26.0
 
   var svg: String {
@@ -48,7 +48,7 @@ struct LineChart {
       text +=
         "<line class=\"grid\" x1=\"\(HTMLText.coordinate(LineChart.left))\" x2=\"632\" "
         + "y1=\"\(at)\" y2=\"\(at)\"/>"
-        + "<text class=\"tick end\" x=\"50\" y=\"\(at)\" dy=\"0.35em\">\(label(tick))</text>\n"
+        + "<text class=\"tick end\" x=\"74\" y=\"\(at)\" dy=\"0.35em\">\(label(tick))</text>\n"
     }
     let baseline = HTMLText.coordinate(LineChart.height - 8)
     text +=

@@ -6,7 +6,7 @@ struct MemoryMap {
 
   private static let width = 640.0
   private static let height = 320.0
-  private static let left = 56.0
+  private static let left = 80.0
 
   var svg: String {
     let total = max(1, memory.byteCount)
@@ -35,9 +35,9 @@ struct MemoryMap {
         + "\(DecimalText.grouped(buffer.byteCount)) bytes at \(buffer.offset)</title></rect>\n"
     }
     text +=
-      "<text class=\"tick end\" x=\"50\" y=\"14\">\(HTMLText.escaped(DecimalText.bytes(total)))"
-      + "</text><text class=\"tick end\" x=\"50\" y=\"294\">0</text>"
-      + "<text class=\"tick\" x=\"56\" y=\"312\">forward</text>"
+      "<text class=\"tick end\" x=\"74\" y=\"14\">\(HTMLText.escaped(DecimalText.bytes(total)))"
+      + "</text><text class=\"tick end\" x=\"74\" y=\"294\">0</text>"
+      + "<text class=\"tick\" x=\"80\" y=\"312\">forward</text>"
       + "<text class=\"tick end\" x=\"632\" y=\"312\">backward and update</text>\n"
     let keys = purposes.enumerated().map { index, name in
       "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"

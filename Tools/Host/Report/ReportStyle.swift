@@ -11,6 +11,7 @@ enum ReportStyle {
     body { margin: 0 auto; padding: 1.2rem; max-width: 62rem; background: var(--paper);
       color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
     h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.1rem; margin: 0 0 .6rem; overflow-wrap: anywhere; }
+    p { overflow-wrap: anywhere; }
     header p { color: var(--soft); margin: .2rem 0 1rem; }
     section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
       padding: 1rem; margin: 0 0 1rem; }
@@ -45,12 +46,15 @@ enum ReportStyle {
     .key.c2 { background: var(--c2); } .key.c3 { background: var(--c3); }
     .key.c4 { background: var(--c4); } .key.c5 { background: var(--c5); }
     .confusion td { text-align: center; }
+    .wide { width: 100%; } .bars { width: 35%; }
+    .bar { display: inline-block; height: .7em; background: var(--c0);
+      border-radius: .2em; }
     .name { white-space: nowrap; }
     @media (max-width: 34rem) { body { padding: .6rem; } section { padding: .7rem; }
-      .tick { font-size: 20px; } .series { stroke-width: 3; } }
+      .tick { font-size: 16px; } .series { stroke-width: 3; } }
     @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff;
       --card: #fff; --line: #bbb; } body { max-width: none; padding: 0; font-size: 11pt; }
       section, .tile { break-inside: avoid; } .scroll { overflow: visible; }
-      .block, .key, td { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+      .block, .key, .bar, td { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
     """
 }

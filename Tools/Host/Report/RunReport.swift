@@ -30,11 +30,19 @@ public struct RunReport {
     let result: ModelEvaluation
     let data: String
     let classNames: [String]
+    /// By layer, of the model before and after the run.
+    let before: LayerSaturation?
+    let after: LayerSaturation
 
-    public init(_ result: ModelEvaluation, data: String, classNames: [String]) {
+    public init(
+      _ result: ModelEvaluation, data: String, classNames: [String], before: LayerSaturation?,
+      after: LayerSaturation
+    ) {
       self.result = result
       self.data = data
       self.classNames = classNames
+      self.before = before
+      self.after = after
     }
   }
 
@@ -73,7 +81,7 @@ public struct RunReport {
       """
     text += [
       curves, epochTable, keptSection, differencesSection, rangeSection, confusionSection,
-      schemeSection,
+      saturationSection, schemeSection,
     ].joined()
     if let memory { text += memorySection(memory) }
     return text + digestSection + "</body></html>\n"
@@ -311,6 +319,11 @@ public struct RunReport {
       HTMLText.paragraph("Labels down, predictions across.")
         + "<div class=\"scroll\"><table class=\"confusion\"><thead><tr><th></th>\(head)</tr></thead>"
         + "<tbody>\n\(rows.joined())</tbody></table></div>\n")
+  }
+
+  private var saturationSection: String {
+    guard let answers, !answers.after.layers.isEmpty else { return "" }
+    return SaturationTable(before: answers.before, after: answers.after, data: answers.data).html
   }
 
   private var digestSection: String {

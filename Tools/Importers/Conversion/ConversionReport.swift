@@ -148,6 +148,9 @@ struct ConversionReport {
     guard let planned = entry.planned.map({ plan.nodes[$0] }) else { return row }
     let float = plan.network.nodes[planned.index]
     if case .activation(let kind) = float.operation { row.kind = kind.label }
+    if node.weightScales.count == 1, float.operation.floatWeights.weights.areMostlyTiny {
+      row.notes.append(tinyWeights)
+    }
     if planned.tensor != planned.index + 1 {
       row.kind += " + " + plan.network.nodes[planned.tensor - 1].operation.label
     }
@@ -161,6 +164,10 @@ struct ConversionReport {
     return row
   }
 
+  /// The signal of one large weight hides this from a ratio of sums.
+  private static let tinyWeights =
+    "most weights are below 1/65536 of the largest; one Scale makes them 0"
+
   private mutating func warn(_ options: ConversionOptions, _ input: QuantizedInput) {
     for note in input.notes where note.contains("zero") {
       warnings.append(InputWarning(code: 602, message: note, place: "input"))
@@ -169,6 +176,12 @@ struct ConversionReport {
       for note in row.notes where note.contains("zero") || note.contains("raised") {
         warnings.append(InputWarning(code: 602, message: note, place: "layer \(quoted(row.name))"))
       }
+      if row.notes.contains(ConversionReport.tinyWeights) {
+        warnings.append(
+          InputWarning(
+            code: 603, message: ConversionReport.tinyWeights,
+            place: "layer \(quoted(row.name))", help: "try --scales per-channel or --equalize"))
+      }
       if let noise = row.weightSignalToNoise, noise < 2000, options.weightScales == .perLayer {
         warnings.append(
           InputWarning(
@@ -176,6 +189,15 @@ struct ConversionReport {
             place: "layer \(quoted(row.name))", help: "try --scales per-channel or --equalize"))
       }
     }
+  }
+}
+
+extension [Float] {
+  /// Whether more than half of what is not 0 is smaller than 2⁻¹⁶ of the largest magnitude.
+  fileprivate var areMostlyTiny: Bool {
+    let limit = reduce(0) { Swift.max($0, abs($1)) } / 65536
+    let nonzero = count { $0 != 0 }
+    return 2 * count { $0 != 0 && abs($0) < limit } > nonzero
   }
 }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 /// Reads weights that a model keeps in files beside it, and nothing else.
 ///
@@ -109,7 +109,7 @@ final class ExternalData {
     var filled = 0
     while filled < count {
       let step = bytes.withUnsafeMutableBytes {
-        Foundation.read(descriptor, $0.baseAddress! + filled, count - filled)
+        Platform.read(descriptor, $0.baseAddress! + filled, count - filled)
       }
       if step < 0 && errno == EINTR { continue }
       if step <= 0 {

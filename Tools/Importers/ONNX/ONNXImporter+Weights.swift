@@ -7,9 +7,10 @@ struct LayerWeights {
 extension ONNXImporter {
   /// The floats of a constant that ends in a layer.
   ///
-  /// - Throws: TLY0601 for NaN and infinities: there is no integer for them.
+  /// - Throws: TLY0601 for NaN and infinities: there is no integer for them; TLY0207 for none at all.
   func finiteValues(_ tensor: ConstantTensor, _ what: String) throws(InputError) -> [Float] {
     let values = tensor.asFloats
+    if values.isEmpty { throw .noElements(tensor.name ?? node.path, in: model.fileName) }
     if let index = values.firstIndex(where: { !$0.isFinite }) {
       let count = values.reduce(0) { $0 + ($1.isFinite ? 0 : 1) }
       throw InputError(

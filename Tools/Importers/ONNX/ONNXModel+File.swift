@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 
 extension ONNXModel {
   /// Reads an ONNX file; external data is looked for in its folder.
@@ -7,7 +7,7 @@ extension ONNXModel {
   public init(contentsOf path: String) throws(InputError) {
     let file = try FileContents(path: path)
     try self.init(
-      parsing: file.bytes, fileName: (path as NSString).lastPathComponent,
-      directory: (path as NSString).deletingLastPathComponent)
+      parsing: file.bytes, fileName: Path.name(of: path),
+      directory: Path.folder(of: path))
   }
 }

@@ -117,7 +117,7 @@ class Layouts(ExportTest):
             HERE.parent / "tally_export.py", "tflite", "m.tflite", "-o", "m.onnx"
         )
         self.assertEqual(status, 3, text)
-        self.assertIn("error[TLY1005]: this is not a TensorFlow Lite model", text)
+        self.assertIn("error[TLY0504]: this is not a TensorFlow Lite model", text)
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ class Layers(ExportTest):
     def test_models_with_code_are_not_run(self):
         k = keras()
         model = k.Sequential([k.Input((4,)), k.layers.Lambda(lambda x: x + 1)])
-        text = self.refused(4, "TLY1005", "keras", self.save(model))
+        text = self.refused(4, "TLY0501", "keras", self.save(model))
         self.assertIn("Lambda", text)
 
     def test_damaged_files(self):
@@ -180,9 +180,9 @@ class Layers(ExportTest):
         content = open(path, "rb").read()
         for name in ("cut.keras", "cut.h5"):
             (self.folder / name).write_bytes(content[:100])
-            self.refused(3, "TLY1005", "keras", self.folder / name)
+            self.refused(3, "TLY0504", "keras", self.folder / name)
         (self.folder / "model.pb").write_bytes(content)
-        self.refused(4, "TLY1005", "keras", self.folder / "model.pb")
+        self.refused(4, "TLY0504", "keras", self.folder / "model.pb")
         self.refused(5, "TLY0101", "keras", self.folder / "absent.keras")
 
     def test_the_check_can_fail(self):

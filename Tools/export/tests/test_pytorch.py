@@ -1,6 +1,8 @@
 """PyTorch modules: both exporters, checkpoints of every kind, and what is refused."""
 
+import os
 import unittest
+import zipfile
 
 import numpy as np
 from support import HERE, ExportTest, model_file, needs
@@ -114,7 +116,7 @@ class Modules(ExportTest):
         del weights["1.running_mean"]
         path = self.save(weights)
         text = self.refused(
-            4, "TLY1004", "pytorch", f"{NETWORKS}:small", "--checkpoint", path, *INPUT
+            2, "TLY0407", "pytorch", f"{NETWORKS}:small", "--checkpoint", path, *INPUT
         )
         self.assertRegex(text, r"missing in the checkpoint \(1\):\n +1.running_mean\n")
         self.assertRegex(text, r"another shape \(1\):\n +4.bias \(3,\), the module has \(5,\)\n")
@@ -124,7 +126,7 @@ class Modules(ExportTest):
         weights = self.weights()
         path = self.save({**weights, "extra.weight": weights["0.bias"]})
         line = ("pytorch", f"{NETWORKS}:small", "--checkpoint", path, *INPUT)
-        self.assertIn("--ignore-unexpected", self.refused(4, "TLY1004", *line))
+        self.assertIn("--ignore-unexpected", self.refused(2, "TLY0407", *line))
         result = self.exported(*line, "--ignore-unexpected", "--exporter", "torchscript")
         self.assertTrue(any("extra.weight" in note for note in result["notes"]))
         self.check(weights)
@@ -135,16 +137,69 @@ class Modules(ExportTest):
         whole = self.save(networks().small(), "whole.pt")
         script = self.folder / "script.pt"
         torch.jit.save(torch.jit.trace(networks().small().eval(), torch.zeros(1, 3, 8, 8)), script)
-        for path, words in ((whole, "a whole model"), (script, "TorchScript")):
+        for path, code, words in (
+            (whole, "TLY0401", "a whole model"), (script, "TLY0405", "TorchScript"),
+        ):  # fmt: skip
             line = ("pytorch", f"{NETWORKS}:small", "--checkpoint", path, *INPUT)
-            text = self.refused(4, "TLY1003", *line)
+            text = self.refused(4, code, *line)
             self.assertIn(words, text)
             self.assertIn("torch.save(model.state_dict()", text)
+
+    def test_a_file_that_calls_a_function_is_refused_by_its_name(self):
+        """As somebody would write it who wants a command run; the command would leave a file."""
+        import torch
+
+        trace = self.folder / "was-run"
+
+        class Attack:
+            def __reduce__(self):
+                return os.system, (f"touch '{trace}'",)
+
+        path = self.folder / "attack.pt"
+        torch.save({"weight": Attack()}, path)
+        text = self.refused(
+            3, "TLY0402", "pytorch", f"{NETWORKS}:small", "--checkpoint", path, *INPUT
+        )
+        self.assertIn("system; nothing was executed", text)
+        self.assertFalse(trace.exists())
+
+    def test_a_storage_that_is_gone(self):
+        """The archive without one of its data files; every other entry as it was."""
+        path = self.save(self.weights())
+        broken = self.folder / "broken.pt"
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(broken, "w") as new:
+            data = [name for name in old.namelist() if "/data/" in name]
+            for name in old.namelist():
+                if name != data[0]:
+                    new.writestr(name, old.read(name))
+        self.refused(3, "TLY0404", "pytorch", f"{NETWORKS}:small", "--checkpoint", broken, *INPUT)
+
+    def test_big_endian_storages_are_swapped(self):
+        """The same weights as a big-endian machine saves them."""
+        weights = self.weights()
+        path = self.save(weights)
+        other = self.folder / "big.pt"
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name.endswith("/byteorder"):
+                    content = b"big"
+                elif "/data/" in name:
+                    width = 8 if len(content) == 8 else 4
+                    content = b"".join(
+                        content[at : at + width][::-1] for at in range(0, len(content), width)
+                    )
+                new.writestr(name, content)
+        self.exported(
+            "pytorch", f"{NETWORKS}:small", "--checkpoint", other, *INPUT,
+            "--exporter", "torchscript",
+        )  # fmt: skip
+        self.check(weights)
 
     def test_damaged_and_empty_checkpoints(self):
         path = self.save(self.weights())
         content = open(path, "rb").read()
-        cases = {"TLY1003": content[: len(content) // 2], "TLY0102": b""}
+        cases = {"TLY0403": content[: len(content) // 2], "TLY0102": b""}
         for code, damaged in cases.items():
             (self.folder / "bad.pt").write_bytes(damaged)
             self.refused(
@@ -153,7 +208,7 @@ class Modules(ExportTest):
             )  # fmt: skip
         nothing = self.save({"epoch": 3}, "nothing.pt")
         text = self.refused(
-            4, "TLY1003", "pytorch", f"{NETWORKS}:small", "--checkpoint", nothing, *INPUT
+            2, "TLY0407", "pytorch", f"{NETWORKS}:small", "--checkpoint", nothing, *INPUT
         )
         self.assertIn("its keys: epoch", text)
 

@@ -260,7 +260,7 @@ class Operators(ExportTest):
         self.quantized_model()
         content = self.builder.build()
         self.refused(3, "TLY0102", "tflite", self.save(b"", "a.tflite"))
-        self.refused(3, "TLY1005", "tflite", self.save(b"\0" * 64, "b.tflite"))
+        self.refused(3, "TLY0504", "tflite", self.save(b"\0" * 64, "b.tflite"))
         self.refused(5, "TLY0101", "tflite", self.folder / "absent.tflite")
         statuses = set()
         for cut in range(8, len(content), len(content) // 23):

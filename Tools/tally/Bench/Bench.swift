@@ -13,8 +13,9 @@ extension Verb {
     ],
     details: """
       Networks of published shapes with seeded random weights and made-up samples. Times are
-      microseconds of CPU time of one thread: median and range of at least nine repetitions. A
-      digest depends on nothing but the arithmetic: it is the same on every machine.
+      microseconds of CPU time of one thread (of the clock in the group `threads`): median and
+      range of at least nine repetitions. A digest depends on nothing but the arithmetic: it is
+      the same on every machine.
 
       JSON: simd, rows (id, quantity, value, unit, min, max, gate, goal, sense, reached, digest).
       """

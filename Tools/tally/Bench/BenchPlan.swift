@@ -20,7 +20,9 @@ struct BenchPlan {
       }
     }
     try group("sparse") { try sparse() }
+    try group("backward") { try keptBackward() }
     try group("zeroth") { try zerothOrder() }
+    try group("threads") { try threads() }
     try group("growth") { try growth() }
     try group("load") { try load() }
   }
@@ -78,6 +80,41 @@ struct BenchPlan {
     }
   }
 
+  /// The backward pass alone at kept ratios, one sample and 32, against that of the whole gradient.
+  private func keptBackward() throws {
+    let networks = [BenchNetwork.mlp, .dense(width: 512, depth: 2), .cnn, .resnet8, .dscnn]
+    let ratios = [("0.5", 1.5), ("0.25", 2.5), ("0.1", 4.0)]
+    for network in networks {
+      for batch in [1, 16] {
+        let keys =
+          [[]]
+          + ratios.map {
+            [#"sparseGradients={"kind": "topk", "ratio": "\#($0.0)", "headMinimum": 2}"#]
+          }
+        let runs = try keys.map { try BenchRun(training: network, batch: batch, keys: $0) }
+        let times = BenchTiming.alternating(
+          effort,
+          timed: runs.map { run in { (0..<40).map { _ in run.backward() }.sorted()[20] } })
+        let name = "\(network.name), batch \(batch)"
+        onRow(
+          BenchRow(
+            "backward/\(network.name)/b\(batch)/dense", "\(name), backward pass", times[0], runs[0])
+        )
+        for (index, ratio) in ratios.enumerated() {
+          onRow(
+            BenchRow(
+              "backward/\(network.name)/b\(batch)/\(ratio.0)",
+              "\(name), backward pass of the top \(ratio.0)", times[index + 1], runs[index + 1]))
+          onRow(
+            BenchRow(
+              "4b/\(network.name)/b\(batch)/\(ratio.0)", "the same, times faster than dense",
+              ratio: times[0].median / times[index + 1].median,
+              .atLeast(ratio.1, goal: 1.2 * ratio.1)))
+        }
+      }
+    }
+  }
+
   /// A step of one query, two evaluations of perturbed weights, against a forward pass.
   private func zerothOrder() throws {
     let bounds: [(BenchNetwork, BenchRow.Bound)] = [
@@ -97,6 +134,51 @@ struct BenchPlan {
           "5/\(network.name)", "\(name) / inference", ratio: times[1].median / times[0].median,
           bound))
     }
+  }
+
+  /// Two threads against one.
+  private func threads() throws {
+    let faster = BenchRow.Bound.atLeast(1.4, goal: 1.7)
+    let notSlower = BenchRow.Bound.atLeast(1, goal: 1)
+    let inferences: [(BenchNetwork, BenchRow.Bound)] = [
+      (.resnet8, faster), (.mobileNet, faster), (.dscnn, notSlower), (.autoencoder, notSlower),
+    ]
+    for (network, bound) in inferences {
+      let run = try BenchRun(inferring: network, batch: 1)
+      compareThreads("infer", "\(network.name), batch 1, inference", network, run, bound, run.infer)
+    }
+    for network in [BenchNetwork.mlp, .resnet8] {
+      let run = try BenchRun(training: network, batch: 32)
+      compareThreads(
+        "train", "\(network.name), batch 32, training step", network, run, notSlower, run.step)
+    }
+  }
+
+  private func compareThreads(
+    _ kind: String, _ name: String, _ network: BenchNetwork, _ run: BenchRun,
+    _ bound: BenchRow.Bound, _ call: @escaping () -> Void
+  ) {
+    let times = BenchTiming.alternating(
+      effort, on: .wall,
+      [1, 2].map { count in
+        {
+          Threads.use(count)
+          call()
+        }
+      })
+    Threads.use(1)
+    for (index, time) in times.enumerated() {
+      let count = index + 1
+      onRow(
+        BenchRow(
+          "threads/\(kind)/\(network.name)/\(count)",
+          "\(name), \(count) thread\(count == 1 ? "" : "s")",
+          time, run))
+    }
+    onRow(
+      BenchRow(
+        "2f/\(kind)/\(network.name)", "the same, times faster with two",
+        ratio: times[0].median / times[1].median, bound))
   }
 
   /// One group of all weights, in the words of a recipe.

@@ -1,6 +1,7 @@
 import Importers
 import Tally
 import TallyHost
+import Training
 
 /// A network at work for `tally bench`: made-up samples, a session, and what one call does.
 final class BenchRun {
@@ -60,6 +61,18 @@ final class BenchRun {
 
   /// One training step.
   func step() { trainer?.takeStep { _ in } }
+
+  /// The microseconds of one step's backward pass and update: all behind the loss.
+  func backward() -> Double {
+    var (start, end) = (0.0, 0.0)
+    let last = model.nodes.count
+    trainer?.takeStep(
+      observing: { seen in
+        if seen.moment == .backward(last) { start = BenchTiming.now() }
+        if seen.moment == .applied { end = BenchTiming.now() }
+      }, onEvent: { _ in })
+    return end - start
+  }
 
   /// As many steps as an epoch has.
   func epoch() {

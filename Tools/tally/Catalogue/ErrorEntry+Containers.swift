@@ -10,7 +10,7 @@ extension ErrorEntry {
       "It names a function that the safe loader does not allow. Nothing was executed.",
       do: "Do not load it; ask where it comes from."),
     ErrorEntry(
-      403, exit: "3", "the checkpoint is damaged", "Its pickle cannot be read to the end.",
+      403, exit: "3", "the checkpoint is damaged", "PyTorch cannot read it to the end.",
       do: "Copy or download it again."),
     ErrorEntry(
       404, exit: "3", "a tensor's storage is missing or too small",
@@ -39,6 +39,26 @@ extension ErrorEntry {
       do: "Tools/export turns them into ONNX."),
   ]
 
+  /// 10xx: the exporter's own work.
+  static let exporterWork: [ErrorEntry] = [
+    ErrorEntry(
+      1001, exit: "4", "a Python package is missing",
+      "The exporter reads each format by its official library.",
+      do: "Install what the message names."),
+    ErrorEntry(
+      1002, exit: "2 or 4", "no network comes out of the module",
+      "The factory is not there, fails, or gives something else; or PyTorch's exporter fails.",
+      do: "Check MODULE:FACTORY, its arguments and --input."),
+    ErrorEntry(
+      1006, exit: "1", "the export does not compute what the source computes",
+      "Both were run on the same random inputs, and differ by more than rounding.",
+      do: "Report the model; --no-check writes the file all the same."),
+    ErrorEntry(
+      1007, exit: "4", "the export cannot be compared",
+      "The library that runs the source does not take the file.",
+      do: "--no-check writes the export without the comparison."),
+  ]
+
   /// 05xx: the exporter's, and NumPy.
   static let exporters: [ErrorEntry] = [
     ErrorEntry(
@@ -46,14 +66,9 @@ extension ErrorEntry {
       "Lambda and custom layers are never imported, because that runs code from the file.",
       do: "Replace the layer by standard ones."),
     ErrorEntry(
-      502, exit: "4", "a Keras network of an unsupported form",
-      "Shared layers, several inputs or channels first.", do: "Save the part that you need."),
-    ErrorEntry(
-      503, exit: "3", "the number of weights is not what the layer needs",
-      "The file and its description disagree.", do: "Save the model again."),
-    ErrorEntry(
-      504, exit: "3 or 4", "an HDF5 file that its library cannot read",
-      "Damaged, or stored with a filter that is not there.", do: "Save it again as .keras."),
+      504, exit: "3 or 4", "a Keras or TensorFlow Lite file that its library cannot read",
+      "Damaged, of another kind than its name says, or with more than one graph.",
+      do: "Save it again, as .keras or .tflite."),
     ErrorEntry(
       505, exit: "3", "a NumPy file that holds no plain array",
       "Object arrays run code when they are loaded and are refused; so are structured types and "
@@ -81,7 +96,7 @@ extension ErrorEntry {
       "The layer and the bound are given (SPEC 3, 5, 8.3).",
       do: "Split the layer, or convert with other calibration data."),
     ErrorEntry(
-      606, exit: "4", "a number that no type here holds",
+      606, exit: "3 or 4", "a number that no type here holds",
       "Complex numbers, or values beyond float32.", do: "Save it as float32."),
     ErrorEntry(
       607, exit: "warning", "converted without data",

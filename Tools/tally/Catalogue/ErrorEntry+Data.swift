@@ -72,7 +72,7 @@ extension ErrorEntry {
       do: "Write \"0.1\" or \"1/10\", as a string."),
   ]
 
-  /// 09xx and 10xx: models, journals, boards.
+  /// 09xx: models and journals.
   static let records: [ErrorEntry] = [
     ErrorEntry(
       901, exit: "4", "written by a newer version",
@@ -102,9 +102,5 @@ extension ErrorEntry {
     ErrorEntry(
       999, exit: "101", "internal error", "A fault of this program.",
       do: "Report it with the command line."),
-    ErrorEntry(
-      1002, exit: "6", "the model is larger than the board",
-      "Flash or RAM does not hold it; the table says by how much.",
-      do: "Choose a scheme with a smaller plan: tally plan MODEL --budget SIZE."),
   ]
 }

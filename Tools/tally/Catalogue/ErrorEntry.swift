@@ -22,6 +22,7 @@ struct ErrorEntry: Sendable {
   /// Every code the command and the exporter can print, in order.
   static let all: [ErrorEntry] =
     files + checkpoints + graphs + containers + exporters + numbers + data + usage + records
+    + exporterWork
 
   static func find(_ code: Int) -> ErrorEntry? { all.first { $0.code == code } }
 }

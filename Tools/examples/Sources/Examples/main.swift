@@ -64,6 +64,18 @@ func run(_ arguments: [String]) throws {
       exit(1)
     }
     print("verify    reproduced, \(steps) steps")
+
+    let third = try makeSession(model.network, request, in: memory.bytes)
+    if let verdict = try rebuild(
+      log.view(of: UInt8.self), third, recipe, samples: UInt32(prepared.samples.count),
+      planned: recipe.plannedSteps(samples: UInt32(prepared.samples.count)))
+    {
+      guard case .reproduced = verdict, third.modelDigest == digests.model else {
+        print("rebuild   \(verdict)")
+        exit(1)
+      }
+      print("rebuild   the same model, without data")
+    }
   }
 }
 

@@ -4,7 +4,7 @@
 class ExportError(Exception):
     """What was found, where, why it is refused, what helps; and the exit status.
 
-    Codes up to 0899 mean what they mean to `tally`; those of the exporter's own begin with 10.
+    Codes up to 0999 mean what they mean to `tally`; those of the exporter's own begin with 10.
     """
 
     def __init__(self, code, message, *, place=None, note=None, help=None, exit):

@@ -72,7 +72,7 @@ def _load(keras, path: str):
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in (".keras", ".h5", ".hdf5"):
         raise ExportError(
-            1005, "a Keras model's name ends in .keras or .h5", place=path,
+            504, "a Keras model's name ends in .keras or .h5", place=path,
             note="a SavedModel folder is neither: model.save('m.keras') writes one", exit=4,
         )  # fmt: skip
     is_whole = (
@@ -81,25 +81,25 @@ def _load(keras, path: str):
     )  # fmt: skip
     if not is_whole:
         raise ExportError(
-            1005, f"the content is not that of a {suffix} file", place=path,
+            504, f"the content is not that of a {suffix} file", place=path,
             note=f"it starts with {content[:8].hex()} and has {len(content)} bytes", exit=3,
         )  # fmt: skip
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ExportError(
-            1005, "Keras cannot read the file", place=path, note=_first_line(error),
+            504, "Keras cannot read the file", place=path, note=_first_line(error),
             help="copy or download it again", exit=3,
         ) from None  # fmt: skip
     except (TypeError, ValueError, ImportError, AttributeError) as error:
         text = _first_line(error)
         if "No model config" in str(error) or "model config" in str(error).lower():
             raise ExportError(
-                1005, "the file holds weights without a model", place=path, note=text,
+                408, "the file holds weights without a model", place=path, note=text,
                 help="save the whole model: model.save('m.keras')", exit=4,
             ) from None  # fmt: skip
         raise ExportError(
-            1005, "Keras cannot build the model", place=path, note=text,
+            501, "Keras cannot build the model", place=path, note=text,
             help="layers and functions of your own, and Lambda layers, cannot be exported",
             exit=4,
         ) from None  # fmt: skip

@@ -63,20 +63,20 @@ DTYPES = {
 
 
 def read_model(path: str) -> TFLiteModel:
-    """Raises TLY1005 for what is no .tflite file (exit 3) or has several graphs (exit 4)."""
+    """Raises TLY0504 for what is no .tflite file (exit 3) or has several graphs (exit 4)."""
     tflite = library("tflite", purpose=PURPOSE, also=("flatbuffers", "ai-edge-litert"))
     library("flatbuffers", purpose=PURPOSE)
     content = read_file(path)
     if content[4:8] != b"TFL3":
         raise ExportError(
-            1005, "this is not a TensorFlow Lite model", place=path,
+            504, "this is not a TensorFlow Lite model", place=path,
             note="bytes 4 to 8 are not 'TFL3'", exit=3,
         )  # fmt: skip
     try:
         return _read(tflite, content, path)
     except (IndexError, struct.error, ValueError, TypeError, UnicodeDecodeError, KeyError) as error:
         raise ExportError(
-            1005, "the file is damaged", place=path, note=f"{type(error).__name__}: {error}",
+            504, "the file is damaged", place=path, note=f"{type(error).__name__}: {error}",
             help="copy or download it again", exit=3,
         ) from None  # fmt: skip
 
@@ -85,7 +85,7 @@ def _read(tflite, content: bytes, path: str) -> TFLiteModel:
     model = tflite.Model.GetRootAsModel(content, 0)
     if model.SubgraphsLength() != 1:
         raise ExportError(
-            1005, f"the file holds {model.SubgraphsLength()} graphs", place=path,
+            504, f"the file holds {model.SubgraphsLength()} graphs", place=path,
             note="control flow and training signatures have graphs of their own", exit=4,
         )  # fmt: skip
     graph = model.Subgraphs(0)

@@ -99,7 +99,7 @@ class _Writer:
             self._values[operator.outputs[0]] = self._operator(operator)
         output = self.model.outputs[0]
         if output not in self._values:
-            raise ExportError(1005, "no operator makes the model's output", exit=3)
+            raise ExportError(504, "no operator makes the model's output", exit=3)
         return self._values[output]
 
     def _needed(self) -> list:

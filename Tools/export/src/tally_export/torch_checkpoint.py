@@ -1,5 +1,6 @@
 """Weights of a PyTorch checkpoint, and how they are put into a module."""
 
+import re
 import zipfile
 
 from tally_export.errors import ExportError
@@ -11,6 +12,11 @@ CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "module")
 # What wrappers put in front of every name.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
 SHOWN = 8
+# Modules whose functions do things when an unpickler calls them.
+ACTING_MODULES = (
+    "os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "shutil", "socket",
+    "runpy", "importlib", "pty", "webbrowser", "ctypes",
+)  # fmt: skip
 
 SNIPPET = (
     "where the model's code is: torch.save(model.state_dict(), 'weights.pt'), then "
@@ -36,16 +42,16 @@ def read_weights(path: str) -> tuple:
         if inner is None:
             keys = ", ".join(str(key) for key in list(loaded)[:SHOWN])
             raise ExportError(
-                1003, "the checkpoint holds no weights", place=path,
+                407, "the checkpoint holds no weights", place=path,
                 note=f"its keys: {keys}" if keys else "it is an empty dictionary",
-                help=SNIPPET, exit=4,
+                help=SNIPPET, exit=2,
             )  # fmt: skip
         notes.append(f"weights taken from the checkpoint's '{inner}'")
         loaded = loaded[inner]
     if not isinstance(loaded, dict):
         raise ExportError(
-            1003, f"the checkpoint is a {type(loaded).__name__}, not a dictionary of weights",
-            place=path, help=SNIPPET, exit=4,
+            407, f"the checkpoint is a {type(loaded).__name__}, not a dictionary of weights",
+            place=path, help=SNIPPET, exit=2,
         )  # fmt: skip
     return {str(key): value for key, value in loaded.items() if hasattr(value, "shape")}, notes
 
@@ -74,34 +80,49 @@ def _load(path: str):
             names = archive.namelist()
         if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
             raise ExportError(
-                1003, "this is a TorchScript program, not a checkpoint", place=path,
+                405, "this is a TorchScript program, not a checkpoint", place=path,
                 help="load it where it was made and save its weights: " + SNIPPET, exit=4,
             )  # fmt: skip
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error) or "Unsupported global" in str(error):
-            raise ExportError(
-                1003, "the file holds Python objects, perhaps a whole model", place=path,
-                note="reading them would run code of the file, so only weights are read",
-                help=SNIPPET, exit=4,
-            ) from None  # fmt: skip
+            raise _refused(path, str(error)) from None
         raise _unreadable(path, error) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
         raise _unreadable(path, error) from None
 
 
+def _refused(path: str, text: str) -> ExportError:
+    """What the safe loader refused: a function that would act (TLY0402), or a class (TLY0401)."""
+    found = re.search(r"GLOBAL ([\w.]+)", text)
+    name = found.group(1) if found else "a Python object"
+    if name.split(".")[0] in ACTING_MODULES:
+        return ExportError(
+            402, f"refused: the file would call {name}; nothing was executed", place=path,
+            note="no checkpoint needs that", help="do not load it; ask where it comes from", exit=3,
+        )  # fmt: skip
+    return ExportError(
+        401, f"the file holds Python objects, perhaps a whole model: {name}", place=path,
+        note="reading them would run code of the file, so only weights are read",
+        help=SNIPPET, exit=4,
+    )  # fmt: skip
+
+
 def _unreadable(path: str, error: Exception) -> ExportError:
     text = str(error).strip().splitlines()
+    first = (text[0] if text else type(error).__name__)[:200]
+    is_missing = "failed locating file data/" in first
     return ExportError(
-        1003, "PyTorch cannot read the checkpoint", place=path,
-        note=(text[0] if text else type(error).__name__)[:200],
-        help="copy or download it again", exit=3,
+        404 if is_missing else 403,
+        "a tensor of the checkpoint has no storage" if is_missing else
+        "PyTorch cannot read the checkpoint",
+        place=path, note=first, help="copy or download it again", exit=3,
     )  # fmt: skip
 
 
 def load_into(module, weights: dict, path: str, *, ignore_unexpected: bool) -> list:
-    """Puts the weights into the module; returns notes. TLY1004 (exit 4) names what does not fit."""
+    """Puts the weights into the module; returns notes. TLY0407 (exit 2) names what does not fit."""
     expected = module.state_dict()
     weights, notes = _without_prefixes(weights, expected)
     # Counters of batches seen: they matter to training alone, and old checkpoints lack them.
@@ -124,9 +145,9 @@ def load_into(module, weights: dict, path: str, *, ignore_unexpected: bool) -> l
     if lines:
         only_more = not missing and not differing
         raise ExportError(
-            1004, "the checkpoint does not fit the module", place=path + "".join(lines),
+            407, "the checkpoint does not fit the module", place=path + "".join(lines),
             help="--ignore-unexpected loads it all the same" if only_more else
-            "check the factory and its arguments (--argument NAME=VALUE)", exit=4,
+            "check the factory and its arguments (--argument NAME=VALUE)", exit=2,
         )  # fmt: skip
     module.load_state_dict(
         {name: weights.get(name, value) for name, value in expected.items()}, strict=True

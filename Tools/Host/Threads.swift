@@ -1,0 +1,17 @@
+import TallyThreads
+
+/// The threads of this process that share long calls of the microkernels (SPEC 11).
+///
+/// How work is cut depends on its size and on the number of threads alone, and all of it is exact: any number
+/// gives the same bytes. Short calls stay on their caller's thread, so small networks gain nothing.
+public enum Threads {
+  /// The largest number that is used, whatever is asked for.
+  public static let most = Int(TALLY_MOST_THREADS)
+
+  /// Uses `count` threads from now on, the caller's among them.
+  ///
+  /// - Parameter count: 1…`most`.
+  /// - Returns: how many there are; fewer if the system gives no more.
+  @discardableResult
+  public static func use(_ count: Int) -> Int { Int(tally_use_threads(Int32(clamping: count))) }
+}

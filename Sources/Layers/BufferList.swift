@@ -217,7 +217,8 @@ struct BufferList {
       byteCount += 4 * outputs * request.samples
       if training.groupCount > 0 {
         try add(row: 0, .differences, 4 * training.differenceCount)
-        try add(row: 0, .signedSums, 4 * 256)
+        // For estimated gradients and updates, both after the loss.
+        try add(row: 0, .signedSums, 4 * 256, from: lossTime + 1, to: 2 * nodeCount + 1)
         if training.adaptsSigma {
           try add(
             row: 0, .perturbationCounts,

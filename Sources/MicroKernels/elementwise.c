@@ -18,13 +18,16 @@ TALLY_INLINE uint8_t packed_bits(const uint8_t flags[8]) {
 
 TALLY_INLINE uint32_t magnitude(int32_t v) { return v < 0 ? 0u - (uint32_t)v : (uint32_t)v; }
 
+// A shift by a lane's number would do, but where vectors cannot shift so, compilers shift with floats.
+static const uint8_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+
 TALLY_INLINE uint32_t mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
   uint32_t largest = 0;
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const uint32_t bits = mask ? mask[i / 8] : 0xff;
     for (int32_t j = 0; j < 8; j++) {
-      const int32_t v = values[i + j] & -(int32_t)(bits >> j & 1);
+      const int32_t v = values[i + j] & -(int32_t)((bits & bit[j]) != 0);
       values[i + j] = v;
       largest = magnitude(v) > largest ? magnitude(v) : largest;
     }
@@ -42,7 +45,7 @@ TALLY_INLINE uint32_t pass_s8(int32_t count, const int8_t *g, const uint8_t *mas
   for (; i + 8 <= count; i += 8) {
     const uint32_t bits = mask ? mask[i / 8] : 0xff;
     for (int32_t j = 0; j < 8; j++) {
-      const int32_t v = g[i + j] & -(int32_t)(bits >> j & 1);
+      const int32_t v = g[i + j] & -(int32_t)((bits & bit[j]) != 0);
       out[i + j] = (int8_t)v;
       largest = magnitude(v) > largest ? magnitude(v) : largest;
     }

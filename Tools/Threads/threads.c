@@ -15,10 +15,11 @@ static struct {
   pthread_mutex_t mutex;
   pthread_cond_t work;
   atomic_flag is_busy;
-  // Counts up with every shared call; the number of its parts is in the low byte, so that one word tells a
-  // worker whether the call is its business. Who has no part reads nothing else.
-  _Atomic uint32_t turn;
+  // The number of parts in the high half, of those that somebody has taken in the low half. Whoever is free takes
+  // the next one, the caller too: it never waits for a thread that the system does not run.
+  _Atomic uint32_t parts;
   _Atomic int32_t unfinished, sleepers;
+  // Those of the call whose parts there are: written before them, read after one was taken.
   void (*body)(void *context, int32_t part);
   void *context;
   int32_t workers;
@@ -32,28 +33,38 @@ static void pause_briefly(int32_t round) {
   if (round % 256 == 255) sched_yield();
 }
 
-static uint32_t next_turn(uint32_t seen) {
+static int is_open(uint32_t parts) { return (parts & 0xffff) < parts >> 16; }
+
+// Works on parts until none is left.
+static void take_parts(void) {
+  uint32_t parts = atomic_load_explicit(&pool.parts, memory_order_acquire);
+  while (is_open(parts)) {
+    if (!atomic_compare_exchange_weak_explicit(
+            &pool.parts, &parts, parts + 1, memory_order_acquire, memory_order_acquire))
+      continue;
+    pool.body(pool.context, (int32_t)(parts & 0xffff));
+    atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
+    parts = atomic_load_explicit(&pool.parts, memory_order_acquire);
+  }
+}
+
+static void await_parts(void) {
   for (int32_t round = 0; round < spins; round++) {
-    const uint32_t turn = atomic_load_explicit(&pool.turn, memory_order_acquire);
-    if (turn != seen) return turn;
+    if (is_open(atomic_load_explicit(&pool.parts, memory_order_relaxed))) return;
     pause_briefly(round);
   }
   pthread_mutex_lock(&pool.mutex);
   atomic_fetch_add(&pool.sleepers, 1);
-  while (atomic_load(&pool.turn) == seen) pthread_cond_wait(&pool.work, &pool.mutex);
+  while (!is_open(atomic_load(&pool.parts))) pthread_cond_wait(&pool.work, &pool.mutex);
   atomic_fetch_sub(&pool.sleepers, 1);
   pthread_mutex_unlock(&pool.mutex);
-  return atomic_load_explicit(&pool.turn, memory_order_acquire);
 }
 
-static void *work(void *number) {
-  const int32_t part = (int32_t)(intptr_t)number;
-  uint32_t seen = 0;
+static void *work(void *unused) {
+  (void)unused;
   for (;;) {
-    seen = next_turn(seen);
-    if (part >= (int32_t)(seen & 0xff)) continue;
-    pool.body(pool.context, part);
-    atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
+    await_parts();
+    take_parts();
   }
   return NULL;
 }
@@ -65,16 +76,15 @@ static void share(int32_t parts, void (*body)(void *context, int32_t part), void
   }
   pool.body = body;
   pool.context = context;
-  atomic_store_explicit(&pool.unfinished, parts - 1, memory_order_relaxed);
-  const uint32_t turn = atomic_load_explicit(&pool.turn, memory_order_relaxed);
-  atomic_store(&pool.turn, ((turn >> 8) + 1) << 8 | (uint32_t)parts);
-  // A worker that is about to sleep has counted itself before it looks at the turn for the last time.
+  atomic_store_explicit(&pool.unfinished, parts, memory_order_relaxed);
+  atomic_store(&pool.parts, (uint32_t)parts << 16);
+  // A worker that is about to sleep has counted itself before it looks for parts for the last time.
   if (atomic_load(&pool.sleepers) > 0) {
     pthread_mutex_lock(&pool.mutex);
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.mutex);
   }
-  body(context, 0);
+  take_parts();
   for (int32_t round = 0; atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0; round++)
     pause_briefly(round);
   atomic_flag_clear_explicit(&pool.is_busy, memory_order_release);
@@ -85,7 +95,7 @@ int32_t tally_use_threads(int32_t count) {
   pthread_mutex_lock(&pool.mutex);
   while (pool.workers < count - 1) {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, work, (void *)(intptr_t)(pool.workers + 1)) != 0) break;
+    if (pthread_create(&thread, NULL, work, NULL) != 0) break;
     pthread_detach(thread);
     pool.workers++;
   }

@@ -507,11 +507,14 @@ def resnet8(bench: Bench) -> str:
         ("channel scales + biases + last", channels, {"update": "scales+biases+last"}),
         ("channel scales + biases + last, micro-batch 16", channels,
          {"update": "scales+biases+last"} | batch),
-        ("TinyTL, lite residual", lite, {"update": "lite+biases+last"}),
+        ("TinyTL, lite residual, micro-batch 16", lite, {
+            "update": "lite+biases+last", "learningRate": "0.001",
+            "learningRates": {"biases": "0.003", "head": "0.01", "scales": "0.03"}} | batch),
         ("MCUNetV3, contribution, 256 KiB", channels, ("contribution", 2)),
         ("MCUNetV3, search, 256 KiB", channels, ("search", 1)),
-        ("TinyProp (.15, 1), all weights, micro-batch 16", plain,
-         {"update": "full", "sparseGradients": tiny_prop("0.15")} | batch),
+        ("TinyProp (.5, 1), head whole, all weights, micro-batch 16", plain, {
+            "update": "full", "learningRate": "0.001",
+            "sparseGradients": tiny_prop("0.5", headMinimum=10)} | batch),
         ("all weights, micro-batch 16", plain, {"update": "full"} | batch),
         ("all weights, int8 alone, micro-batch 16", plain, {"update": "full"} | int8 | batch),
     ]  # fmt: skip

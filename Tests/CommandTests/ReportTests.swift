@@ -52,13 +52,12 @@ import Testing
     // Each sample of the confusion matrix is counted once.
     #expect(page.contains("Answers on"))
     #expect(page.contains("Saturation by layer") && page.contains("<th>before</th>"))
-    let memory = try PlannedMemory(
-      LoadedModel(box.bytes("m.tally")),
-      SessionRequest(
-        samples: 2, isCompact: true,
-        training: RecipeMemory(
-          recipeBytes(journal), LoadedModel(box.bytes("m.tally"))
-        ).recipe.needs))
+    let model = try LoadedModel(box.bytes("m.tally"))
+    let recipe = try RecipeMemory(recipeBytes(journal), model)
+    let memory = try withExtendedLifetime(recipe) {
+      try PlannedMemory(
+        model, SessionRequest(samples: 2, isCompact: true, training: recipe.recipe.needs))
+    }
     #expect(page.contains(DecimalText.grouped(memory.byteCount)))
   }
 

@@ -48,7 +48,10 @@ import Testing
     for byteCount in Array(stride(from: least, to: most, by: 128)) + [most] {
       let advice = try budget(byteCount).fisher(samples, count: 6)
       #expect(advice.byteCount <= byteCount)
-      #expect(try RecipeMemory(advice.recipe, model).recipe.nodeCount == model.network.nodeCount)
+      let recipe = try RecipeMemory(advice.recipe, model)
+      withExtendedLifetime(recipe) {
+        #expect(recipe.recipe.nodeCount == model.network.nodeCount)
+      }
       chosen.append(advice.layers.map(\.chosenWeights).reduce(0, +))
     }
     // The head alone at first, everything at last.

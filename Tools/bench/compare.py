@@ -77,8 +77,9 @@ class Machine:
         self.tally, self.core, self.quick, self.work = tally, core, quick, work
         self.pin = ["taskset", "-c", str(core)] if shutil.which("taskset") else []
 
-    def lines(self, command: list, **more) -> list[dict]:
-        done = subprocess.run([*self.pin, *map(str, command)], capture_output=True, text=True, **more)
+    def lines(self, command: list, is_pinned: bool = True) -> list[dict]:
+        pin = self.pin if is_pinned else []
+        done = subprocess.run([*pin, *map(str, command)], capture_output=True, text=True)
         if done.returncode != 0:
             raise CommandFailed(f"{' '.join(map(str, command))}: {done.stderr[-400:]}")
         return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -86,7 +87,8 @@ class Machine:
     def own(self, group: str) -> dict[str, dict]:
         """Rows of `tally bench`, by id."""
         command = [self.tally, "bench", "--only", group, "--json", "-q"] + ["--quick"] * self.quick
-        return {row["id"]: row for row in self.lines(command)[0]["rows"]}
+        # Two threads on one core would show nothing.
+        return {row["id"]: row for row in self.lines(command, group != "threads")[0]["rows"]}
 
     def peer(self, script: str, *arguments) -> list[dict]:
         seconds = ["--seconds", "0.3" if self.quick else "1.0"]
@@ -256,7 +258,7 @@ def command(machine: Machine) -> list[Row]:
 def own(machine: Machine) -> list[Row]:
     """What `tally bench` holds against itself."""
     rows = []
-    for group in ["mlp-784-128-10", "mnist-7", "resnet8", "ds-cnn", "sparse", "growth", "load"]:
+    for group in ["mlp-784-128-10", "mnist-7", "resnet8", "ds-cnn", "sparse", "zeroth", "threads", "growth", "load"]:
         for row in machine.own(group).values():
             if row["gate"] is not None:
                 rows.append(Row(row["id"], row["quantity"], float(row["value"]), None, None, row["sense"],

@@ -132,8 +132,9 @@ TALLY_INLINE struct gradient_window gradient_window(
 
 size_t tally_padded_gradient_s8_bytes(
     const struct tally_window *window, int32_t rows, int32_t width, int32_t outputs) {
-  // Where rows begin decides whether one more meets them.
-  const struct gradient_window w = gradient_window(window, 0, rows + window->stride_height, width);
+  struct gradient_window w = gradient_window(window, 0, rows, width);
+  // Where rows begin decides how many of g they meet; at most so many.
+  w.rows = (rows + window->stride_height - 2) / window->stride_height + 1;
   return tally_padded_s8_bytes(&w.over, w.rows, w.columns, outputs);
 }
 

@@ -34,44 +34,41 @@ TALLY_INLINE void largest_of(
   for (int32_t i = 0; i < n; i++) output[i] = largest[i];
 }
 
-// What the first position of the maximum gets, added.
+// What a position gets, `part`, and what is `left` of the gradient for later ones: the first position of the
+// maximum has it all.
+TALLY_INLINE void take_at(
+    const int32_t n, const int8_t *x, const int8_t *largest, int8_t *left, int8_t *part) {
+  for (int32_t i = 0; i < n; i++) {
+    const int8_t is = (int8_t)-(x[i] == largest[i]);
+    part[i] = (int8_t)(left[i] & is);
+    left[i] = (int8_t)(left[i] & ~is);
+  }
+}
+
+// Does `GIVE` for every element of a window: `part[i]` is for element `at + i`.
+#define FOR_EACH_PART(GIVE)                                                  \
+  int8_t largest[chunk], left[chunk];                                        \
+  largest_of(n, x, width, channels, rows, columns, largest);                 \
+  for (int32_t i = 0; i < n; i++) left[i] = g[i];                            \
+  for (int32_t u = rows.first; u < rows.end; u++)                            \
+    for (int32_t v = columns.first; v < columns.end; v++) {                  \
+      const ptrdiff_t at = ((ptrdiff_t)u * width + v) * channels;            \
+      int8_t part[chunk];                                                    \
+      take_at(n, x + at, largest, left, part);                               \
+      for (int32_t i = 0; i < n; i++) GIVE;                                  \
+    }
+
 TALLY_INLINE void add_to_largest(
     const int32_t n, const int8_t *x, int32_t width, int32_t channels, struct inside rows,
     struct inside columns, const int8_t *g, int32_t *gradient) {
-  int8_t largest[chunk], open[chunk];  // open: all ones until a position has the gradient
-  largest_of(n, x, width, channels, rows, columns, largest);
-  for (int32_t i = 0; i < n; i++) open[i] = -1;
-  for (int32_t u = rows.first; u < rows.end; u++)
-    for (int32_t v = columns.first; v < columns.end; v++) {
-      const ptrdiff_t at = ((ptrdiff_t)u * width + v) * channels;
-      int8_t part[chunk];
-      for (int32_t i = 0; i < n; i++) {
-        const int8_t is = (int8_t)(open[i] & -(x[at + i] == largest[i]));
-        part[i] = g[i] & is;
-        open[i] = (int8_t)(open[i] & ~is);
-      }
-      for (int32_t i = 0; i < n; i++)
-        gradient[at + i] = wrapping_add(gradient[at + i], part[i]);
-    }
+  FOR_EACH_PART(gradient[at + i] = wrapping_add(gradient[at + i], part[i]))
 }
 
 // The same where windows do not overlap: what a position gets is all it gets.
 TALLY_INLINE void give_to_largest(
     const int32_t n, const int8_t *x, int32_t width, int32_t channels, struct inside rows,
     struct inside columns, const int8_t *g, int8_t *gradient) {
-  int8_t largest[chunk], left[chunk];  // left: the gradient until a position has it
-  largest_of(n, x, width, channels, rows, columns, largest);
-  for (int32_t i = 0; i < n; i++) left[i] = g[i];
-  for (int32_t u = rows.first; u < rows.end; u++)
-    for (int32_t v = columns.first; v < columns.end; v++) {
-      const ptrdiff_t at = ((ptrdiff_t)u * width + v) * channels;
-      int8_t part[chunk];
-      for (int32_t i = 0; i < n; i++) {
-        part[i] = (int8_t)(left[i] & -(x[at + i] == largest[i]));
-        left[i] = (int8_t)(left[i] & ~-(x[at + i] == largest[i]));
-      }
-      for (int32_t i = 0; i < n; i++) gradient[at + i] = part[i];
-    }
+  FOR_EACH_PART(gradient[at + i] = part[i])
 }
 
 // Calls `WINDOW(n, x, offset of x, rows, columns)` for each window and 64 channels of it. The channels of a

@@ -173,7 +173,7 @@ struct OutputProcessTests {
     let network = #"{"input": [4], "layers": [{"kind": "fullyConnected", "outputs": 2}]}"#
     try box.write(Array(network.utf8), "n.json")
     let all = try BuiltCommand.shell(
-      "chmod 555 locked && chmod 444 locked/old.tally", in: box.folder)
+      "chmod -R a+rX . && chmod 555 locked && chmod 444 locked/old.tally", in: box.folder)
     #expect(all.status == 0)
     for line in [
       "init n.json -o locked/new.tally", "init n.json --force -o locked/old.tally",
@@ -196,7 +196,7 @@ struct OutputProcessTests {
   func permission() throws {
     let box = try Sandbox()
     let run = try BuiltCommand.shell(
-      "chmod 000 d.npz; \(BuiltCommand.unprivileged)$TALLY inspect d.npz; s=$?; chmod 644 d.npz; exit $s",
+      "chmod a+rx .; chmod 000 d.npz; \(BuiltCommand.unprivileged)$TALLY inspect d.npz; s=$?; chmod 644 d.npz; exit $s",
       in: box.folder)
     #expect(run.status == 5, "\(run)")
     #expect(run.error.contains("error[TLY0101]: cannot read the file: permission denied"), "\(run)")

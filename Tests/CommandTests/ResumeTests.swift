@@ -132,6 +132,30 @@ import Testing
     #expect(!box.exists("run.tlj.checkpoints"))
   }
 
+  @Test("cut after its model was written, it ends well; another model is not replaced")
+  func modelIsThere() throws {
+    let box = try Sandbox()
+    #expect(box.train().status == 0)
+    let model = try box.bytes("out.tally")
+    let journal = try box.bytes("run.tlj")
+    for count in [journal.count, journal.count - 300] {
+      try box.write(Array(journal.prefix(count)), "run.tlj")
+      let again = box.train("out.tally", "run.tlj", ["--resume"])
+      #expect(again.status == 0, "\(again.error)")
+      #expect(try box.bytes("run.tlj") == journal)
+      #expect(try box.bytes("out.tally") == model)
+    }
+    try box.write([1, 2, 3], "out.tally")
+    let other = box.train("out.tally", "run.tlj", ["--resume"])
+    #expect(other.status == 5)
+    #expect(other.error.contains("cannot write the file: it exists, and is another"))
+    #expect(other.error.contains("--force replaces it"))
+    #expect(try box.bytes("out.tally") == [1, 2, 3])
+    #expect(try box.bytes("run.tlj") == journal)
+    #expect(box.train("out.tally", "run.tlj", ["--resume", "--force"]).status == 0)
+    #expect(try box.bytes("out.tally") == model)
+  }
+
   @Test("checkpoints of another run are not used")
   func foreign() throws {
     let box = try Sandbox()

@@ -1,5 +1,5 @@
-// The C library, for those who open files and write to streams. Foundation would bring as much, and two
-// thirds of the command's start-up time.
+// The C library, for those who open files and write to streams. Foundation would bring as much, and double the
+// command's start-up time.
 #if canImport(Glibc)
   @_exported public import Glibc
 #elseif canImport(Musl)

@@ -7,13 +7,20 @@ import Importers
 /// missing; written beside its place and renamed, so that a crash leaves the old file.
 struct OutputFile {
   let path: String
+  /// Whether a file that is there is to stay, unless it has the very bytes that are written.
+  private let keepsOld: Bool
 
   /// - Parameters:
+  ///   - resumes: the work goes on from where it was cut, perhaps after its output was written: a file
+  ///     that is there may be this work's own, and `write` compares.
   ///   - inputs: files that are read; the output may not be one of them, forced or not.
-  /// - Throws: TLY0806 if the file exists and `force` is false, is a folder or an input, or its folder
-  ///   is missing.
-  init(_ path: String, force: Bool, inputs: [String] = []) throws(InputError) {
+  /// - Throws: TLY0806 if the file exists and neither `force` nor `resumes`, is a folder or an input, or
+  ///   its folder is missing.
+  init(
+    _ path: String, force: Bool, resumes: Bool = false, inputs: [String] = []
+  ) throws(InputError) {
     self.path = path
+    keepsOld = !force
     guard !path.isEmpty, !path.utf8.contains(0) else { throw OutputFile.refused(path, "no name") }
     let folder = OutputFile.folder(of: path)
     guard let parent = OutputFile.status(folder), parent.st_mode & S_IFMT == S_IFDIR else {
@@ -30,13 +37,18 @@ struct OutputFile {
         throw OutputFile.refused(path, "it is also an input", help: "choose another name")
       }
     }
-    if !force {
+    if !force, !resumes {
       throw OutputFile.refused(path, "it exists", help: "--force replaces it")
     }
   }
 
   /// - Throws: TLY0806 with the system's reason; the old file, if any, is untouched.
   func write(_ bytes: [UInt8]) throws(InputError) {
+    if keepsOld, OutputFile.status(path) != nil {
+      if try FileContents(path: path).bytes == bytes { return }
+      throw OutputFile.refused(
+        path, "it exists, and is another file than this run's", help: "--force replaces it")
+    }
     let failure: InputError? = Interruption.held {
       let temporary = "\(path).\(getpid()).tmp"
       let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

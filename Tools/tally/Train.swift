@@ -35,6 +35,7 @@ extension Verb {
       Ctrl-C ends the run between two steps with a valid journal. --resume goes on from the newest
       checkpoint in JOURNAL.checkpoints, or from the start, repeats and compares what the journal
       holds beyond it, and appends. Without --checkpoint one checkpoint is kept while the run lasts.
+      An output that is there already is left if it is this run's model, and not replaced if not.
 
       --replay needs the journal and the model the run began with, and no data: the journal of a
       zeroth-order run of weights and gains (head frozen, or in a group of weights) holds the
@@ -103,7 +104,10 @@ private struct TrainCommand {
       run, file, checkpoints, resuming: old, at: start, note: arguments["--note"], live: live,
       console)
     let signal = try loop.finish()
-    if signal == 0 { try output.write(run.modelBytes) }
+    if signal == 0 {
+      try output.write(run.modelBytes)
+      loop.removeCheckpoints()
+    }
     report(loop, run, fields, samples, signal)
     return signal == 0 ? 0 : 128 + signal
   }
@@ -111,7 +115,9 @@ private struct TrainCommand {
   // MARK: - Before
 
   private func outputFile(_ path: String, _ data: String) throws(InputError) -> OutputFile {
-    try OutputFile(path, force: arguments.has("--force"), inputs: try inputs(data))
+    try OutputFile(
+      path, force: arguments.has("--force"), resumes: arguments.has("--resume"),
+      inputs: try inputs(data))
   }
 
   private func liveLog(

@@ -89,11 +89,13 @@ struct TrainingLoop {
         note: "the journal was changed, or another version of the arithmetic wrote it", exit: 1)
     }
     try file.finish()
-    checkpoints.finish()
     let (head, trainer) = (self.head, run.run.trainer)
     live?.end(model: trainer.session.modelDigest, journal: head, steps: trainer.step)
     return 0
   }
+
+  /// Once the model is safe, checkpoints that only a resumption needs go.
+  func removeCheckpoints() { checkpoints.finish() }
 
   private func line(_ epoch: Run.Epoch) -> String {
     var text = "epoch \(epoch.index + 1)/\(run.recipe.epochs)  \(epoch.training.summary)"

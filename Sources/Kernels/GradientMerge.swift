@@ -23,18 +23,28 @@ public struct GradientMerge {
     m2 = Int32(truncatingIfNeeded: (scale2 / scale).roundedToInteger(fractionBits: 15))
   }
 
-  public var largestMagnitude: UInt32 {
-    // Both views hold `g1.count` elements.
-    unsafe tally_merge_size_s8(
-      Int32(truncatingIfNeeded: g1.count), g1.pointer, m1, g2.pointer, m2)
+  /// The largest |acc| of some elements.
+  public func largestMagnitude(of elements: Range<Int>) -> UInt32 {
+    let (g1, g2) = parts(elements)
+    // Both views hold `elements.count` elements.
+    return unsafe tally_merge_size_s8(
+      Int32(truncatingIfNeeded: elements.count), g1.pointer, m1, g2.pointer, m2)
   }
 
-  /// g₁ becomes clamp(SR(acc, shift), ±127).
-  public func round(shift: Int32, _ stream: RandomStream) {
-    // Both views hold `g1.count` elements.
+  /// g₁ becomes clamp(SR(acc, shift), ±127) in some elements.
+  public func round(_ elements: Range<Int>, shift: Int32, _ stream: RandomStream) {
+    let (g1, g2) = parts(elements)
+    // Both views hold `elements.count` elements.
     unsafe stream.withMicroKernelWords { key, counter in
       unsafe tally_merge_s8(
-        Int32(truncatingIfNeeded: g1.count), g1.pointer, m1, g2.pointer, m2, shift, key, counter)
+        Int32(truncatingIfNeeded: elements.count), g1.pointer, m1, g2.pointer, m2, shift,
+        UInt32(truncatingIfNeeded: elements.lowerBound), key, counter)
     }
+  }
+
+  private func parts(_ elements: Range<Int>) -> (View<Int8>, View<Int8>) {
+    (
+      g1.slice(elements.lowerBound, elements.count), g2.slice(elements.lowerBound, elements.count)
+    )
   }
 }

@@ -17,23 +17,44 @@ extension Session {
   /// Runs node `index`.
   package func run(_ index: Int, samples: Int, observing: Bool = false) {
     let node = network.node(index)
-    let output = quantization(index + 1)
-    let histogram = observing ? histogram(index + 1) : nil
-    switch node.operation {
-    case .convolution(let shape), .fullyConnected(let shape):
-      forEachTile(index, node, shape, samples: 0..<samples) { accumulators, sample, first, count in
-        if let histogram { observe(index, node, accumulators, into: histogram) }
+    let histograms = observing ? PartHistograms(self, index, node) : nil
+    let parts: Int
+    if let shape = node.operation.weighted {
+      let work = shape.multiplyCount / 32 + node.output.count
+      parts = Tiling(index, node, request).joinedSamples > 1 ? 1 : partCount(samples: samples, work: work)
+      histograms?.clear(parts: parts)
+      forEachTile(index, node, shape, samples: 0..<samples, parts: parts) {
+        accumulators, sample, first, count, part in
+        if let histograms { observe(index, node, accumulators, into: histograms[part]) }
         placeTile(index, node, accumulators, sample: sample, first: first, count: count)
       }
       keepSelectedInput(index, node, shape, samples: samples)
+    } else {
+      parts = partCount(samples: samples, work: node.output.count)
+      histograms?.clear(parts: parts)
+      share(samples, parts: parts) { samples, part in
+        runUnweighted(index, node, samples, histogram: histograms?[part])
+        return 0
+      }
+    }
+    histograms?.merge(parts: parts)
+  }
+
+  /// Runs a node without weights on some samples.
+  private func runUnweighted(
+    _ index: Int, _ node: Node, _ samples: Range<Int>, histogram: View<Int64>?
+  ) {
+    let output = quantization(index + 1)
+    switch node.operation {
+    case .convolution, .fullyConnected: preconditionFailure("a node with weights")
     case .maxPooling(let pooling):
-      for sample in 0..<samples {
+      for sample in samples {
         pooling.max(
           activation(node.firstInput, sample: sample), into: activation(index + 1, sample: sample))
       }
     case .averagePooling(let pooling):
       let input = quantization(node.firstInput)
-      for sample in 0..<samples {
+      for sample in samples {
         pooling.average(
           activation(node.firstInput, sample: sample), from: input, output,
           into: activation(index + 1, sample: sample))
@@ -43,7 +64,7 @@ extension Session {
       let inputs = (quantization(node.firstInput), quantization(second))
       guard let constants = AddConstants(inputs.0.scale, inputs.1.scale, output: output.scale)
       else { preconditionFailure("validation and the range tracker keep additions in range") }
-      for sample in 0..<samples {
+      for sample in samples {
         if let histogram { observeSums(node, constants, inputs, sample: sample, into: histogram) }
         add(
           activation(node.firstInput, sample: sample), activation(second, sample: sample),
@@ -54,17 +75,17 @@ extension Session {
       let second = secondInput(node)
       let inputs = (quantization(node.firstInput), quantization(second))
       let multiplier = (inputs.0.scale * inputs.1.scale / output.scale).multiplier
-      for sample in 0..<samples {
+      for sample in samples {
         multiplyElements(
           activation(node.firstInput, sample: sample), activation(second, sample: sample),
           zeroPoints: (inputs.0.zeroPoint, inputs.1.zeroPoint), multiplier, output,
           into: activation(index + 1, sample: sample), mask: mask(index + 1, sample: sample))
       }
     case .concatenate:
-      for sample in 0..<samples { runConcatenate(index, node, output, sample: sample) }
+      for sample in samples { runConcatenate(index, node, output, sample: sample) }
     case .table:
       let table = network.table(of: node).values
-      for sample in 0..<samples {
+      for sample in samples {
         lookUp(
           activation(node.firstInput, sample: sample), in: table,
           into: activation(index + 1, sample: sample))
@@ -72,21 +93,21 @@ extension Session {
     case .rescale:
       let input = quantization(node.firstInput)
       let multiplier = (input.scale / output.scale).multiplier
-      for sample in 0..<samples {
+      for sample in samples {
         rescale(
           activation(node.firstInput, sample: sample), zeroPoint: input.zeroPoint, multiplier,
           output, into: activation(index + 1, sample: sample),
           mask: mask(index + 1, sample: sample))
       }
     case .slicePad(let slice):
-      for sample in 0..<samples {
+      for sample in samples {
         slice.forward(
           activation(node.firstInput, sample: sample),
           zeroPoint: Int8(truncatingIfNeeded: output.zeroPoint),
           into: activation(index + 1, sample: sample))
       }
     case .upsample(let upsampling):
-      for sample in 0..<samples {
+      for sample in samples {
         upsampling.forward(
           activation(node.firstInput, sample: sample), into: activation(index + 1, sample: sample))
       }
@@ -123,19 +144,21 @@ extension Session {
   /// Computes a weighted node's accumulators tile by tile and hands each to `body` with its sample, the
   /// first element of the sample's output it covers, and the number of elements.
   ///
-  /// - Parameter replaced: weights to use instead of the node's own, as they are stored.
+  /// - Parameters:
+  ///   - replaced: weights to use instead of the node's own, as they are stored.
+  ///   - parts: how many parts of the samples are worked on at once; the last argument of `body` is which.
   ///
   /// The accumulators lack bias and zero-point terms: `offsetBiases` holds both. A head with
   /// accumulators gets its output buffer itself.
   package func forEachTile(
     _ index: Int, _ node: Node, _ shape: Convolution, samples: Range<Int>,
-    weights replaced: View<Int8>? = nil,
-    _ body: (_ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int) -> Void
+    weights replaced: View<Int8>? = nil, parts: Int = 1,
+    _ body: (
+      _ accumulators: View<Int32>, _ sample: Int, _ first: Int, _ count: Int, _ part: Int
+    ) -> Void
   ) {
     let tiling = Tiling(index, node, request)
     let workspace = table.offset(index + 1, .forwardWorkspace)
-    let patches = arena.view(
-      max(workspace, 0) + tiling.forwardPatches, tiling.forwardPatchesByteCount, of: Int8.self)
     let weights =
       replaced == nil && tiling.packsOnce
       ? packedOnce(index, node, shape, tiling)
@@ -159,25 +182,32 @@ extension Session {
         rows: samples.count, x, aStride: shape.depth, by: weights, into: accumulators,
         cStride: elements)
       for (slot, sample) in samples.enumerated() {
-        body(accumulators.slice(slot &* elements, elements), sample, 0, elements)
+        body(accumulators.slice(slot &* elements, elements), sample, 0, elements, 0)
       }
       return
     }
-    for sample in samples {
+    share(samples.count, parts: parts) { range, part in
+      let ownStart = part &* tiling.forwardPartStride
+      let patches = arena.view(
+        max(workspace, 0) + ownStart + tiling.forwardPatches, tiling.forwardPatchesByteCount,
+        of: Int8.self)
+      for sample in samples.lowerBound + range.lowerBound..<samples.lowerBound + range.upperBound {
       let x = activation(node.firstInput, sample: sample)
       var row = 0
       while row < shape.output.height {
         let rows = row..<min(row + tiling.outputRows, shape.output.height)
         let first = row &* shape.output.width &* shape.output.channels
         let count = rows.count &* shape.output.width &* shape.output.channels
-        let offset = node.hasAccumulators ? 4 &* (sample &* elements &+ first) : 0
+        let offset = node.hasAccumulators ? 4 &* (sample &* elements &+ first) : ownStart
         let accumulators = arena.view(accumulatorOffset + offset, count, of: Int32.self)
         shape.forward(
           x, weights: weights, padding: padding, rows: rows, workspace: patches,
           into: accumulators)
-        body(accumulators, sample, first, count)
+        body(accumulators, sample, first, count, part)
         row = rows.upperBound
       }
+      }
+      return 0
     }
   }
 

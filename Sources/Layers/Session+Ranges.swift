@@ -3,6 +3,41 @@ import Tensors
 
 // What the range tracker sees: sizes of tracked values before they are placed (SPEC 8.9, histogram).
 
+/// A tensor's histogram, and where parts of the samples count that are worked on beside the first.
+struct PartHistograms {
+  private let whole: View<Int64>
+  private let others: Int
+  private let arena: Arena
+
+  /// `nil` for a tensor that is not tracked.
+  init?(_ session: Session, _ index: Int, _ node: Node) {
+    guard let whole = session.histogram(index + 1) else { return nil }
+    self.whole = whole
+    arena = session.arena
+    others =
+      session.table.offset(index + 1, .forwardWorkspace)
+      + Tiling(index, node, session.request).partHistograms
+  }
+
+  subscript(part: Int) -> View<Int64> {
+    part == 0
+      ? whole
+      : arena.view(
+        others + (part - 1) * SessionTable.histogramByteCount, whole.count, of: Int64.self)
+  }
+
+  func clear(parts: Int) {
+    for part in 1..<max(parts, 1) { self[part].fill(0) }
+  }
+
+  func merge(parts: Int) {
+    for part in 1..<max(parts, 1) {
+      let counts = self[part]
+      for size in 0..<whole.count { whole[size] &+= counts[size] }
+    }
+  }
+}
+
 extension Session {
   /// Counts a tile of a weighted node.
   func observe(

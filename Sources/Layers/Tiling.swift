@@ -12,6 +12,9 @@ package struct Tiling {
   private let isSparse: Bool
   private let samples: Int
   private let isCompact: Bool
+  /// Parts of the samples that are worked on at once.
+  private let parts: Int
+  private let tracksRanges: Bool
   private var isDepthwise: Bool { shape?.isDepthwise ?? false }
   /// Output rows of one forward tile.
   package let outputRows: Int
@@ -51,6 +54,8 @@ package struct Tiling {
     selectsChannels = request.training?.selection(ofNode: index) != nil
     trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
     isCompact = request.isCompact
+    parts = request.partCount
+    tracksRanges = request.training?.tracksRanges ?? false
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       gradientRows = 1
@@ -137,9 +142,22 @@ package struct Tiling {
   package var forwardAccumulatorCount: Int {
     shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
   }
-  package var forwardByteCount: Int {
+  /// Bytes of one part's patches and accumulators.
+  package var forwardPartStride: Int {
     // A head's accumulators are its output.
-    node.hasAccumulators ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
+    Arena.aligned(forwardPatchesByteCount)
+      + (node.hasAccumulators ? 0 : Arena.aligned(4 * forwardAccumulatorCount))
+  }
+  /// What the range tracker counts in parts other than the first.
+  package var partHistograms: Int {
+    forwardPatches + (joinedSamples > 1 ? 1 : parts) * forwardPartStride
+  }
+  package var forwardByteCount: Int {
+    if parts > 1 {
+      return partHistograms + (tracksRanges ? (parts - 1) * SessionTable.histogramByteCount : 0)
+    }
+    return node.hasAccumulators
+      ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
   }
 
   // MARK: Backward, input gradient: ratios of channel Scales, turned weights, packed, one sample's kept
@@ -174,11 +192,11 @@ package struct Tiling {
     return keepsChannels ? max(patches, runs) : runs
   }
   package var gradientAccumulators: Int {
-    gradientPatches + Arena.aligned(gradientPatchesByteCount)
+    gradientPatches + parts * Arena.aligned(gradientPatchesByteCount)
   }
   /// Accumulators of one tile; of all tiles and samples where they are kept.
   package func gradientAccumulatorCount(largestInput: Int) -> Int {
-    guard let shape else { return largestInput }
+    guard let shape else { return parts * largestInput }
     return keepsGradient
       ? samples * shape.input.count : inputRows * shape.input.width * shape.input.channels
   }
@@ -221,6 +239,18 @@ package struct Tiling {
       positions: joinedGradientSamples * gradientRows * trained.output.width)
   }
 
+  /// Workspaces, then accumulators, of parts other than the first.
+  package var partWeightGradients: Int {
+    weightGradientWorkspace + parts * Arena.aligned(weightGradientWorkspaceByteCount)
+  }
+  package var partWeightGradientStride: Int {
+    trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0
+  }
+  /// Parts of the samples that make a weight gradient at once.
+  package var weightGradientParts: Int {
+    joinedGradientSamples > 1 || isSparse || selectedGradientByteCount > 0 ? 1 : parts
+  }
+
   package func backwardByteCount(
     update: UpdateSet, needsInputGradient: Bool, largestInput: Int
   ) -> Int {
@@ -234,7 +264,11 @@ package struct Tiling {
         gradientAccumulators + 4 * gradientAccumulatorCount(largestInput: largestInput)
     }
     if update.contains(.weights) {
-      byteCount = max(byteCount, weightGradientWorkspace + weightGradientWorkspaceByteCount)
+      byteCount = max(
+        byteCount,
+        parts > 1
+          ? partWeightGradients + (parts - 1) * partWeightGradientStride
+          : weightGradientWorkspace + weightGradientWorkspaceByteCount)
     } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)
     }

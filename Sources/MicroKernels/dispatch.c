@@ -111,6 +111,27 @@ void tally_share(int32_t parts, void (*body)(void *context, int32_t part), void 
 void tally_set_parallel(tally_parallel *run, int32_t count) { (void)run, (void)count; }
 #endif
 
+struct parts_call {
+  uint32_t (*body)(void *context, int32_t part);
+  void *context;
+  uint32_t results[TALLY_MOST_THREADS];
+};
+
+static void keep_result(void *context, int32_t part) {
+  struct parts_call *c = context;
+  c->results[part] = c->body(c->context, part);
+}
+
+uint32_t tally_share_parts(
+    int32_t parts, uint32_t (*body)(void *context, int32_t part), void *context) {
+  struct parts_call c = {.body = body, .context = context};
+  uint32_t largest = 0;
+  tally_share(parts, keep_result, &c);
+  for (int32_t part = 0; part < parts; part++)
+    if (c.results[part] > largest) largest = c.results[part];
+  return largest;
+}
+
 // ---- Matrix products
 
 struct dot_call {

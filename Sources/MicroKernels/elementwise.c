@@ -344,12 +344,13 @@ LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 
 void tally_merge_s8(
     int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
-    const uint32_t key[2], const uint32_t counter[3]) {
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]) {
   enum { piece = 128 };
   int32_t sums[piece];
   for (int32_t first = 0; first < count; first += piece) {
     const int32_t n = smaller(count - first, piece);
     for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;
-    tally_shift_stochastic_s8(n, sums, shift, (uint32_t)first, key, counter, g1 + first, NULL);
+    tally_shift_stochastic_s8(
+        n, sums, shift, first_element + (uint32_t)first, key, counter, g1 + first, NULL);
   }
 }

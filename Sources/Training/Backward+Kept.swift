@@ -273,7 +273,7 @@ extension View<Int32> {
   }
 
   /// Adds element by element, wrapping.
-  fileprivate func add(_ other: View<Int32>) {
+  func add(_ other: View<Int32>) {
     for index in 0..<count { self[index] &+= other[index] }
   }
 }

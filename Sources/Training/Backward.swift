@@ -82,7 +82,8 @@ struct Backward {
     for tensor in 0...network.nodeCount { table.forgetGradient(tensor) }
     pass.emit(
       to: tensor, node: network.nodeCount, slot: 1, scale: scale, tile: accumulators.count,
-      keeping: false, accumulators: accumulators, produce: produce)
+      keeping: false, parts: 1, accumulators: accumulators
+    ) { sample, first, accumulators, _ in produce(sample, first, accumulators) }
     for index in stride(from: tensor - 1, through: last, by: -1) {
       guard table.hasGradient(index + 1) else { continue }
       let node = network.node(index)
@@ -114,9 +115,9 @@ struct Backward {
     let count = network.outputCount
     let accumulators = session.logitGradient
     emit(
-      to: tensor, node: tensor, slot: 0, scale: scale, tile: count, keeping: true,
+      to: tensor, node: tensor, slot: 0, scale: scale, tile: count, keeping: true, parts: 1,
       accumulators: accumulators
-    ) { _, _, _ in }
+    ) { _, _, _, _ in }
   }
 
   /// Turns accumulators into the int8 gradient of a tensor: mask, shift, stochastic rounding, merge.
@@ -125,38 +126,42 @@ struct Backward {
   ///   - node, slot: name the lanes; slot is the input of the node that the tensor is.
   ///   - scale: of the accumulators.
   ///   - tile: elements that `produce` fills at a time.
-  ///   - keeping: whether `accumulators` holds all samples, or one tile that is computed twice.
-  ///   - produce: fills accumulators of a sample from element `first` on.
+  ///   - keeping: whether `accumulators` holds all samples, or one tile of each part that is computed twice.
+  ///   - parts: how many parts of the samples are worked on at once.
+  ///   - produce: fills accumulators of a sample from element `first` on, with the workspace of a part.
   private func emit(
-    to tensor: Int, node: Int, slot: Int, scale: Scale, tile: Int, keeping: Bool,
+    to tensor: Int, node: Int, slot: Int, scale: Scale, tile: Int, keeping: Bool, parts: Int,
     accumulators: View<Int32>,
-    produce: (_ sample: Int, _ first: Int, _ accumulators: View<Int32>) -> Void
+    produce: (_ sample: Int, _ first: Int, _ accumulators: View<Int32>, _ part: Int) -> Void
   ) {
     let count = network.shape(ofTensor: tensor).count
     let isMerge = table.hasGradient(tensor)
-    var largest: UInt32 = 0
     func forEachTile(
       computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
-    ) {
-      for sample in 0..<samples {
-        let mask = self.mask(tensor, sample)
-        var first = 0
-        while first < count {
-          let length = min(tile, count - first)
-          let start = keeping ? sample * count + first : 0
-          let part = accumulators.slice(start, length)
-          if computing {
-            produce(sample, first, part)
-            let size =
-              mask.map { apply(mask: $0, to: part, first: first) } ?? largestMagnitude(part)
-            largest = max(largest, size)
+    ) -> UInt32 {
+      session.share(samples, parts: parts) { samples, part in
+        var largest: UInt32 = 0
+        for sample in samples {
+          let mask = self.mask(tensor, sample)
+          var first = 0
+          while first < count {
+            let length = min(tile, count - first)
+            let start = keeping ? sample * count + first : part * tile
+            let values = accumulators.slice(start, length)
+            if computing {
+              produce(sample, first, values, part)
+              let size =
+                mask.map { apply(mask: $0, to: values, first: first) } ?? largestMagnitude(values)
+              largest = max(largest, size)
+            }
+            body(values, sample, first)
+            first += length
           }
-          body(part, sample, first)
-          first += length
         }
+        return largest
       }
     }
-    if scale != .zero { forEachTile(computing: true) { _, _, _ in } }
+    let largest = scale == .zero ? 0 : forEachTile(computing: true) { _, _, _ in }
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     if largest == 0 {
       if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
@@ -164,9 +169,10 @@ struct Backward {
     }
     let shift = gradientShift(largest)
     let lanes = stream(.gradientRounding, 4 * node + slot)
-    forEachTile(computing: !keeping) { part, sample, first in
+    _ = forEachTile(computing: !keeping) { values, sample, first in
       let start = sample * count + first
-      roundGradient(part, shift: shift, lanes, first: start, into: target.slice(start, part.count))
+      roundGradient(
+        values, shift: shift, lanes, first: start, into: target.slice(start, values.count))
     }
     finish(
       tensor, scale.multiplied(byPowerOfTwo: shift), isMerge: isMerge, node: node, slot: slot)
@@ -186,10 +192,15 @@ struct Backward {
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     var largest: UInt32 = 0
     if scale != .zero {
-      for sample in 0..<samples {
-        let part = target.slice(sample * count, count)
-        largest = max(
-          largest, pass(produce(sample, part), mask: mask(tensor, sample), into: part))
+      let parts = session.partCount(samples: samples, work: count)
+      largest = session.share(samples, parts: parts) { samples, _ in
+        var largest: UInt32 = 0
+        for sample in samples {
+          let values = target.slice(sample * count, count)
+          largest = max(
+            largest, pass(produce(sample, values), mask: mask(tensor, sample), into: values))
+        }
+        return largest
       }
     }
     if largest == 0 && isMerge { return }
@@ -213,9 +224,18 @@ struct Backward {
       return
     }
     let merge = GradientMerge(target, present, incoming, scale)
-    let largest = merge.largestMagnitude
+    let size = network.shape(ofTensor: tensor).count
+    let parts = session.partCount(samples: samples, work: size)
+    let largest = session.share(samples, parts: parts) { samples, _ in
+      merge.largestMagnitude(of: samples.lowerBound * size..<samples.upperBound * size)
+    }
     let shift = gradientShift(largest)
-    merge.round(shift: shift, stream(.foldRounding, 4 * node + slot))
+    let lanes = stream(.foldRounding, 4 * node + slot)
+    session.share(samples, parts: parts) { samples, _ in
+      merge.round(
+        samples.lowerBound * size..<samples.upperBound * size, shift: shift, lanes)
+      return 0
+    }
     table.setGradientScale(
       tensor, largest == 0 ? .zero : merge.scale.multiplied(byPowerOfTwo: shift - 15))
   }
@@ -238,11 +258,13 @@ struct Backward {
     func g(_ sample: Int) -> View<Int8> { gradient(index + 1, sample: sample) }
     /// One sample at a time, computed twice.
     func emitSamples(_ scale: Scale, _ produce: (_ sample: Int, View<Int32>) -> Void) {
+      let parts = session.partCount(samples: samples, work: shape.count)
       emit(
         to: tensor, node: index, slot: slot, scale: scale, tile: shape.count, keeping: false,
+        parts: parts,
         accumulators: session.arena.view(
-          table.offset(index + 1, .backwardWorkspace), shape.count, of: Int32.self)
-      ) { sample, _, accumulators in produce(sample, accumulators) }
+          table.offset(index + 1, .backwardWorkspace), parts * shape.count, of: Int32.self)
+      ) { sample, _, accumulators, _ in produce(sample, accumulators) }
     }
     switch node.operation {
     case .convolution(let convolution), .fullyConnected(let convolution):
@@ -307,8 +329,12 @@ struct Backward {
     let g = gradient(index + 1)
     let keeps = keeping(index, node, shape, tiling)
     let operand = keeps == nil ? turnedWeights(weights, shape, workspace, tiling) : nil
-    let patches = session.arena.view(
-      workspace + tiling.gradientPatches, tiling.gradientPatchesByteCount, of: Int8.self)
+    func patches(_ part: Int) -> View<Int8> {
+      let byteCount = tiling.gradientPatchesByteCount
+      return session.arena.view(
+        workspace + tiling.gradientPatches + part * Arena.aligned(byteCount), byteCount,
+        of: Int8.self)
+    }
     let accumulators = session.arena.view(
       workspace + tiling.gradientAccumulators,
       tiling.gradientAccumulatorCount(largestInput: 0), of: Int32.self)
@@ -317,19 +343,24 @@ struct Backward {
     emit(
       to: tensor, node: index, slot: 0, scale: weightScale * scale,
       tile: tiling.inputRows * rowElements, keeping: tiling.keepsGradient,
+      // What a sample keeps of its channels has one workspace.
+      parts: keeps == .channels
+        ? 1
+        : session.partCount(
+          samples: samples, work: shape.multiplyCount / 32 + 8 * shape.input.count),
       accumulators: accumulators
-    ) { sample, first, part in
+    ) { sample, first, values, part in
       let row = first / rowElements
-      let rows = row..<row + part.count / rowElements
+      let rows = row..<row + values.count / rowElements
       let g = g.slice(sample * outputs, outputs)
       switch keeps {
       case nil:
         guard let operand else { return }
-        shape.inputGradient(g, turned: operand, rows: rows, workspace: patches, into: part)
+        shape.inputGradient(g, turned: operand, rows: rows, workspace: patches(part), into: values)
       case .inPlace:
-        shape.inputGradientInPlace(g, weights: weights, rows: rows, into: part)
+        shape.inputGradientInPlace(g, weights: weights, rows: rows, into: values)
       case .channels:
-        keptInputGradient(index, node, shape, tiling, g, sample: sample, patches, into: part)
+        keptInputGradient(index, node, shape, tiling, g, sample: sample, patches(0), into: values)
       }
     }
   }
@@ -551,30 +582,51 @@ struct Backward {
       body(area, 0)
       return
     }
-    let scratch = session.arena.view(
-      workspace + tiling.weightGradientWorkspace,
-      tiling.weightGradientWorkspaceByteCount, of: Int8.self)
+    func scratch(_ part: Int) -> View<Int8> {
+      let byteCount = tiling.weightGradientWorkspaceByteCount
+      return session.arena.view(
+        workspace + tiling.weightGradientWorkspace + part * Arena.aligned(byteCount), byteCount,
+        of: Int8.self)
+    }
+    func sums(_ part: Int) -> View<Int32> {
+      part == 0
+        ? area
+        : session.arena.view(
+          workspace + tiling.partWeightGradients + (part - 1) * tiling.partWeightGradientStride,
+          area.count, of: Int32.self)
+    }
+    let parts =
+      tiling.weightGradientParts > 1
+      ? session.partCount(
+        samples: samples, work: trained.multiplyCount / 32 + trained.input.count) : 1
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
     while channel < trained.output.channels {
       let channels = channel..<channel + tiling.blockChannels
-      area.fill(0)
       if tiling.joinedGradientSamples > 1 {
+        area.fill(0)
         trained.weightGradient(
           patches: inputs, gradient(index + 1), positions: samples * shape.output.positions,
-          firstPosition: 0, channels: channels, workspace: scratch, into: area)
-      }
-      for sample in 0..<(tiling.joinedGradientSamples > 1 ? 0 : samples) {
-        let x = inputs.slice(sample * trained.input.count, trained.input.count)
-        let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
-        var row = 0
-        while row < shape.output.height {
-          let rows = row..<min(row + tiling.gradientRows, shape.output.height)
-          trained.weightGradient(
-            x, g, padding: padding, channels: channels, rows: rows, workspace: scratch, into: area)
-          row = rows.upperBound
+          firstPosition: 0, channels: channels, workspace: scratch(0), into: area)
+      } else {
+        session.share(samples, parts: parts) { samples, part in
+          sums(part).fill(0)
+          for sample in samples {
+            let x = inputs.slice(sample * trained.input.count, trained.input.count)
+            let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
+            var row = 0
+            while row < shape.output.height {
+              let rows = row..<min(row + tiling.gradientRows, shape.output.height)
+              trained.weightGradient(
+                x, g, padding: padding, channels: channels, rows: rows, workspace: scratch(part),
+                into: sums(part))
+              row = rows.upperBound
+            }
+          }
+          return 0
         }
+        for part in 1..<max(parts, 1) { area.add(sums(part)) }
       }
       if zeroPoint != 0 {
         for row in channels {

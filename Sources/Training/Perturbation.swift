@@ -111,7 +111,7 @@ struct Perturbation {
     }
     var current = -1
     session.forEachTile(index, node, shape, samples: 0..<samples) {
-      accumulators, sample, element, count in
+      accumulators, sample, element, count, _ in
       if sample != current {
         if current >= 0 {
           shiftBiases(index, node, sign, directions(current), isBack: true)
@@ -199,7 +199,8 @@ struct Perturbation {
           fill(o, buffer.slice(o * shape.depth, shape.depth))
         }
         session.forEachTile(index, node, shape, samples: sample..<end, weights: buffer) {
-          session.placeTile(index, node, $0, sample: $1, first: $2, count: $3)
+          accumulators, sample, first, count, _ in
+          session.placeTile(index, node, accumulators, sample: sample, first: first, count: count)
         }
       }
       sample = end

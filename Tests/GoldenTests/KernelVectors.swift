@@ -93,9 +93,10 @@ extension Golden {
     let scratch = Scratch()
     let target = scratch.view(values.0)
     let merge = GradientMerge(target, scales.0, scratch.view(values.1), scales.1)
-    let largest = merge.largestMagnitude
+    let elements = 0..<target.count
+    let largest = merge.largestMagnitude(of: elements)
     let shift = gradientShift(largest)
-    merge.round(shift: shift, stream)
+    merge.round(elements, shift: shift, stream)
     try block.expect("gradient", target.array)
     try block.expect(
       "scale", largest == 0 ? .zero : merge.scale.multiplied(byPowerOfTwo: shift - 15))

@@ -108,13 +108,16 @@ struct RandomRun {
   }
 
   /// The whole run in Swift.
-  func train(isCompact: Bool) throws -> (journal: [UInt8], trained: [UInt8]) {
+  ///
+  /// - Parameter threads: parts of the samples that a session is planned for, however little work they have.
+  func train(isCompact: Bool, threads: Int = 1) throws -> (journal: [UInt8], trained: [UInt8]) {
     let memory = AlignedMemory(recipe.bytes)
     let recipe = try Recipe(validating: memory.view(of: UInt8.self), for: model.network)
-    let host = try HostSession(
-      model,
-      SessionRequest(
-        samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs))
+    var request = SessionRequest(
+      samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs)
+    request.threads = threads
+    request.leastPartWork = 1
+    let host = try HostSession(model, request)
     let samples = data.prepared(for: model.network)
     let validation = validation?.prepared(for: model.network)
     var run = Run(

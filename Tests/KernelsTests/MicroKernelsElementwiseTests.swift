@@ -142,15 +142,16 @@ extension MicroKernels {
       let g2 = random.bytes(count)
       let (m1, m2) = (Int32(1 << 15), Int32(random.int(0...1 << 15)))
       let shift = Int32(random.int(0...24))
+      let first = UInt32(random.int(0...40))
       let sums = (0..<count).map { Int32(g1[$0]) * m1 + Int32(g2[$0]) * m2 }
       var rounded = [Int8](repeating: 0, count: count)
       tally_set_simd_level(0)
-      tally_shift_stochastic_s8(Int32(count), sums, shift, 0, key, counter, &rounded, nil)
+      tally_shift_stochastic_s8(Int32(count), sums, shift, first, key, counter, &rounded, nil)
       Self.atEachLevel { level in
         let size = tally_merge_size_s8(Int32(count), g1, m1, g2, m2)
         #expect(size == Self.magnitude(sums), "\(count) at level \(level)")
         let target = FencedMemory(g1)
-        tally_merge_s8(Int32(count), target.base, m1, g2, m2, shift, key, counter)
+        tally_merge_s8(Int32(count), target.base, m1, g2, m2, shift, first, key, counter)
         #expect(target.array == rounded, "\(count) at level \(level)")
       }
     }

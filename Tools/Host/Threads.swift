@@ -1,9 +1,11 @@
 import TallyThreads
 
-/// The threads of this process that share long calls of the microkernels (SPEC 11).
+/// The threads of this process that share the samples of a pass, and long calls of the microkernels
+/// (SPEC 11).
 ///
 /// How work is cut depends on its size and on the number of threads alone, and all of it is exact: any number
-/// gives the same bytes. Short calls stay on their caller's thread, so small networks gain nothing.
+/// gives the same bytes. Short calls stay on their caller's thread, so small networks gain nothing. A session
+/// is planned for the threads that are in use when it begins.
 public enum Threads {
   /// The largest number that is used, whatever is asked for.
   public static let most = Int(TALLY_MOST_THREADS)
@@ -14,4 +16,7 @@ public enum Threads {
   /// - Returns: how many there are; fewer if the system gives no more.
   @discardableResult
   public static func use(_ count: Int) -> Int { Int(tally_use_threads(Int32(clamping: count))) }
+
+  /// How many are in use.
+  public static var count: Int { Int(tally_threads()) }
 }

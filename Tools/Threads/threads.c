@@ -11,12 +11,15 @@
 // Longer than the gaps between the calls of a step, much shorter than a time slice.
 enum { spins = 20000 };
 
+static _Atomic int32_t threads_in_use = 1;
+
 static struct {
   pthread_mutex_t mutex;
   pthread_cond_t work;
   atomic_flag is_busy;
-  // The number of parts in the high half, of those that somebody has taken in the low half. Whoever is free takes
-  // the next one, the caller too: it never waits for a thread that the system does not run.
+  // Parts that nobody has taken: up to the one in the high half, from the one in the low half. Whoever is free
+  // takes one, so that the caller never waits for a thread that the system does not run; it takes the first and
+  // the others the last, so that a thread mostly meets what it worked on in the call before.
   _Atomic uint32_t parts;
   _Atomic int32_t unfinished, sleepers;
   // Those of the call whose parts there are: written before them, read after one was taken.
@@ -36,13 +39,14 @@ static void pause_briefly(int32_t round) {
 static int is_open(uint32_t parts) { return (parts & 0xffff) < parts >> 16; }
 
 // Works on parts until none is left.
-static void take_parts(void) {
+static void take_parts(int is_caller) {
   uint32_t parts = atomic_load_explicit(&pool.parts, memory_order_acquire);
   while (is_open(parts)) {
+    const uint32_t rest = is_caller ? parts + 1 : parts - (1 << 16);
     if (!atomic_compare_exchange_weak_explicit(
-            &pool.parts, &parts, parts + 1, memory_order_acquire, memory_order_acquire))
+            &pool.parts, &parts, rest, memory_order_acquire, memory_order_acquire))
       continue;
-    pool.body(pool.context, (int32_t)(parts & 0xffff));
+    pool.body(pool.context, (int32_t)(is_caller ? parts & 0xffff : rest >> 16));
     atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
     parts = atomic_load_explicit(&pool.parts, memory_order_acquire);
   }
@@ -64,7 +68,7 @@ static void *work(void *unused) {
   (void)unused;
   for (;;) {
     await_parts();
-    take_parts();
+    take_parts(0);
   }
   return NULL;
 }
@@ -84,7 +88,7 @@ static void share(int32_t parts, void (*body)(void *context, int32_t part), void
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.mutex);
   }
-  take_parts();
+  take_parts(1);
   for (int32_t round = 0; atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0; round++)
     pause_briefly(round);
   atomic_flag_clear_explicit(&pool.is_busy, memory_order_release);
@@ -103,5 +107,8 @@ int32_t tally_use_threads(int32_t count) {
   pthread_mutex_unlock(&pool.mutex);
   if (count < 1) count = 1;
   tally_set_parallel(count > 1 ? share : NULL, count);
+  atomic_store(&threads_in_use, count);
   return count;
 }
+
+int32_t tally_threads(void) { return atomic_load(&threads_in_use); }

@@ -45,6 +45,15 @@ typedef void tally_parallel(
 /// bytes. Calls that are running on other threads finish as they began.
 void tally_set_parallel(tally_parallel *run, int32_t threads);
 
+/// So many threads share a call at most.
+enum { TALLY_MOST_THREADS = 16 };
+
+/// Runs body(context, part) for every part in 0 ..< parts (1…TALLY_MOST_THREADS), shared as `tally_set_parallel` said.
+///
+/// Returns the largest of what they give. Calls of microkernels within a part are not shared again.
+uint32_t tally_share_parts(
+    int32_t parts, uint32_t (*body)(void *context, int32_t part), void *context);
+
 // ---- Windows
 
 /// The window of a convolution or pooling (SPEC §6.1, §6.3).
@@ -395,7 +404,7 @@ int32_t tally_contribute_q16(
 /// g1[i] = clamp(SR(g1[i]·m1 + g2[i]·m2, shift, r16), −127, 127); 0 ≤ m1, m2 ≤ 2^15, shift 0…31.
 void tally_merge_s8(
     int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
-    const uint32_t key[2], const uint32_t counter[3]);
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]);
 
 /// `tally_contribute_q16` for the weights of a fully connected operation, its gradient made on the way:
 /// rows first_row ..< end_row of target [rows, count] get Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { TALLY_MOST_THREADS = 16 };
+#include "MicroKernels.h"
 
 /// From now on `count` threads, the caller among them, share long calls; 1 ends that.
 ///
@@ -12,5 +12,8 @@ enum { TALLY_MOST_THREADS = 16 };
 /// sleep. A call that comes while another one is shared runs on its own thread alone.
 /// - Returns: how many there are: fewer if the system gives no more.
 int32_t tally_use_threads(int32_t count);
+
+/// How many threads share long calls now.
+int32_t tally_threads(void);
 
 #endif

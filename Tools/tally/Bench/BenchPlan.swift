@@ -144,36 +144,48 @@ struct BenchPlan {
       (.resnet8, faster), (.mobileNet, faster), (.dscnn, notSlower), (.autoencoder, notSlower),
     ]
     for (network, bound) in inferences {
-      let run = try BenchRun(inferring: network, batch: 1)
-      compareThreads("infer", "\(network.name), batch 1, inference", network, run, bound, run.infer)
+      try compareThreads("infer", "\(network.name), batch 1, inference", network, bound) {
+        let run = try BenchRun(inferring: network, batch: 1)
+        return (run, run.infer)
+      }
     }
-    for network in [BenchNetwork.mlp, .resnet8] {
-      let run = try BenchRun(training: network, batch: 32)
-      compareThreads(
-        "train", "\(network.name), batch 32, training step", network, run, notSlower, run.step)
+    for (network, bound) in [(BenchNetwork.mlp, notSlower), (.resnet8, faster)] {
+      try compareThreads("train", "\(network.name), batch 32, training step", network, bound) {
+        let run = try BenchRun(training: network, batch: 32)
+        return (run, run.step)
+      }
+    }
+    try compareThreads("infer32", "resnet8, batch 32, inference", .resnet8, faster) {
+      let run = try BenchRun(inferring: .resnet8, batch: 32)
+      return (run, run.infer)
     }
   }
 
+  /// - Parameter make: a run planned for the threads that are in use, and its call.
   private func compareThreads(
-    _ kind: String, _ name: String, _ network: BenchNetwork, _ run: BenchRun,
-    _ bound: BenchRow.Bound, _ call: @escaping () -> Void
-  ) {
+    _ kind: String, _ name: String, _ network: BenchNetwork, _ bound: BenchRow.Bound,
+    _ make: () throws -> (BenchRun, () -> Void)
+  ) throws {
+    defer { Threads.use(1) }
+    let runs = try [1, 2].map { count in
+      Threads.use(count)
+      return try make()
+    }
     let times = BenchTiming.alternating(
       effort, on: .wall,
       [1, 2].map { count in
         {
           Threads.use(count)
-          call()
+          runs[count - 1].1()
         }
       })
-    Threads.use(1)
     for (index, time) in times.enumerated() {
       let count = index + 1
       onRow(
         BenchRow(
           "threads/\(kind)/\(network.name)/\(count)",
           "\(name), \(count) thread\(count == 1 ? "" : "s")",
-          time, run))
+          time, runs[index].0))
     }
     onRow(
       BenchRow(

@@ -46,7 +46,7 @@ public func contributeProducts(
   // The views hold what their shapes say.
   unsafe stream.withMicroKernelWords { key, counter in
     clipped = unsafe tally_contribute_product_q16(
-      0, Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: depth),
+      Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: depth),
       Int32(truncatingIfNeeded: samples), g.pointer, rows, x.pointer, depth, zeroPoint,
       multiplier.mantissa, multiplier.shift, key, counter, limit, subtracting ? 1 : 0,
       target.pointer)

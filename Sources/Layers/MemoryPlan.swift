@@ -18,17 +18,17 @@ public struct SessionRequest {
   /// `compact` trades time for memory: convolutions run row by row and gradients are computed twice
   /// instead of being kept. Results do not depend on it (SPEC 11).
   public var isCompact: Bool
-  /// Threads that work on parts of the samples, each with a workspace of its own. Results do not depend on
-  /// it (SPEC 11).
+  /// Threads that work on parts of a pass, each with a workspace of its own. Results do not depend on it
+  /// (SPEC 11).
   public var threads = 1
-  /// Work that a part of the samples must have to repay itself, as `Session.partCount` counts it: some two
-  /// microseconds of it.
-  package var leastPartWork = 1 << 14
+  /// Work that a part must have to repay itself, as `Session.partCount` counts it: about a microsecond of
+  /// it; 0 if any part is worth it.
+  package var leastPartWork = 1 << 12
   /// `nil` for inference.
   public var training: TrainingNeeds?
 
-  /// Parts of the samples that are worked on at once.
-  package var partCount: Int { isCompact ? 1 : min(threads, samples) }
+  /// Parts of a pass that are worked on at once.
+  package var partCount: Int { isCompact ? 1 : threads }
 
   /// T and K' of SPEC 8.3.
   static var largestPositionCount: Int { 66_311 }

@@ -20,8 +20,7 @@ extension Session {
     let histograms = observing ? PartHistograms(self, index, node) : nil
     let parts: Int
     if let shape = node.operation.weighted {
-      let work = shape.multiplyCount / 32 + node.output.count
-      parts = Tiling(index, node, request).joinedSamples > 1 ? 1 : partCount(samples: samples, work: work)
+      parts = forwardParts(index, node, shape, samples: samples)
       histograms?.clear(parts: parts)
       forEachTile(index, node, shape, samples: 0..<samples, parts: parts) {
         accumulators, sample, first, count, part in
@@ -30,7 +29,7 @@ extension Session {
       }
       keepSelectedInput(index, node, shape, samples: samples)
     } else {
-      parts = partCount(samples: samples, work: node.output.count)
+      parts = partCount(units: samples, work: samples &* node.output.count)
       histograms?.clear(parts: parts)
       share(samples, parts: parts) { samples, part in
         runUnweighted(index, node, samples, histogram: histograms?[part])
@@ -178,37 +177,64 @@ extension Session {
         of: Int32.self)
       let x = activation(node.firstInput)
         .slice(samples.lowerBound * shape.depth, samples.count * shape.depth)
-      multiply(
-        rows: samples.count, x, aStride: shape.depth, by: weights, into: accumulators,
-        cStride: elements)
-      for (slot, sample) in samples.enumerated() {
-        body(accumulators.slice(slot &* elements, elements), sample, 0, elements, 0)
+      share(samples.count, parts: parts) { range, part in
+        let first = range.lowerBound
+        multiply(
+          rows: range.count, x.slice(first &* shape.depth, range.count &* shape.depth),
+          aStride: shape.depth, by: weights,
+          into: accumulators.slice(first &* elements, range.count &* elements), cStride: elements)
+        for slot in range {
+          body(
+            accumulators.slice(slot &* elements, elements), samples.lowerBound &+ slot, 0, elements,
+            part)
+        }
+        return 0
       }
       return
     }
-    share(samples.count, parts: parts) { range, part in
+    let blocks = tiling.rowBlocks
+    share(samples.count &* blocks, parts: parts) { range, part in
       let ownStart = part &* tiling.forwardPartStride
       let patches = arena.view(
         max(workspace, 0) + ownStart + tiling.forwardPatches, tiling.forwardPatchesByteCount,
         of: Int8.self)
-      for sample in samples.lowerBound + range.lowerBound..<samples.lowerBound + range.upperBound {
-      let x = activation(node.firstInput, sample: sample)
-      var row = 0
-      while row < shape.output.height {
-        let rows = row..<min(row + tiling.outputRows, shape.output.height)
-        let first = row &* shape.output.width &* shape.output.channels
-        let count = rows.count &* shape.output.width &* shape.output.channels
-        let offset = node.hasAccumulators ? 4 &* (sample &* elements &+ first) : ownStart
-        let accumulators = arena.view(accumulatorOffset + offset, count, of: Int32.self)
-        shape.forward(
-          x, weights: weights, padding: padding, rows: rows, workspace: patches,
-          into: accumulators)
-        body(accumulators, sample, first, count, part)
-        row = rows.upperBound
-      }
+      var block = range.lowerBound
+      while block < range.upperBound {
+        let sample = samples.lowerBound &+ block / blocks
+        let before = block / blocks &* blocks
+        let last = min(range.upperBound &- before, blocks)
+        let end = min(last &* tiling.rowUnit, shape.output.height)
+        let x = activation(node.firstInput, sample: sample)
+        var row = (block &- before) &* tiling.rowUnit
+        block = before &+ last
+        while row < end {
+          let rows = row..<min(row + tiling.outputRows, end)
+          let first = row &* shape.output.width &* shape.output.channels
+          let count = rows.count &* shape.output.width &* shape.output.channels
+          let offset = node.hasAccumulators ? 4 &* (sample &* elements &+ first) : ownStart
+          let accumulators = arena.view(accumulatorOffset + offset, count, of: Int32.self)
+          shape.forward(
+            x, weights: weights, padding: padding, rows: rows, workspace: patches,
+            into: accumulators)
+          body(accumulators, sample, first, count, part)
+          row = rows.upperBound
+        }
       }
       return 0
     }
+  }
+
+  /// How many parts a weighted node's rows are worth, over all samples.
+  private func forwardParts(
+    _ index: Int, _ node: Node, _ shape: Convolution, samples: Int
+  ) -> Int {
+    let work = samples &* (shape.multiplyCount / 32 &+ node.output.count)
+    // Most nodes of small networks stop here.
+    guard partCount(units: request.partCount, work: work) > 1 else { return 1 }
+    let tiling = Tiling(index, node, request)
+    return partCount(
+      units: samples &* tiling.rowBlocks, work: work,
+      fetched: request.training == nil ? 0 : shape.weightCount)
   }
 
   /// Copies the selected channels of the input, which the weight gradient will read (SPEC 8.11).

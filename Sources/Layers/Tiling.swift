@@ -18,6 +18,8 @@ package struct Tiling {
   private var isDepthwise: Bool { shape?.isDepthwise ?? false }
   /// Output rows of one forward tile.
   package let outputRows: Int
+  /// Output rows that parts do not cut: they fill whole bytes of a mask.
+  package let rowUnit: Int
   /// Output rows of one step of a weight gradient.
   package let gradientRows: Int
   /// Samples that one forward product joins.
@@ -59,6 +61,7 @@ package struct Tiling {
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
       gradientRows = 1
+      rowUnit = 1
       packsOnce = false
       keepsGradient = false
       packsWeights = false
@@ -82,6 +85,7 @@ package struct Tiling {
     readsGradientRuns = packsWeights && shape.readsGradientRuns
     let fewest = Tiling.fewestRows(
       shape.output.height, rowCount: shape.output.width * shape.output.channels)
+    rowUnit = fewest
     outputRows =
       isCompact
       ? fewest
@@ -113,6 +117,9 @@ package struct Tiling {
     let rows = 24_576 / (4 * rowCount) / fewest * fewest
     return min(height, max(rows, fewest))
   }
+
+  /// Groups of rows that parts do not cut, of one sample.
+  package var rowBlocks: Int { shape.map { ($0.output.height + rowUnit - 1) / rowUnit } ?? 1 }
 
   // MARK: Forward: packed weights, patches, accumulators
 
@@ -248,7 +255,7 @@ package struct Tiling {
   }
   /// Parts of the samples that make a weight gradient at once.
   package var weightGradientParts: Int {
-    joinedGradientSamples > 1 || isSparse || selectedGradientByteCount > 0 ? 1 : parts
+    isSparse || selectedGradientByteCount > 0 || shape?.output.positions == 1 ? 1 : parts
   }
 
   package func backwardByteCount(

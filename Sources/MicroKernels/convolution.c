@@ -66,38 +66,16 @@ void tally_pack_window_s8(
         (uint8_t *)packed + (size_t)u * size);
 }
 
-struct convolve_call {
-  const int8_t *padded;
-  const struct tally_window *window;
-  int32_t channels, first_row, rows, output_width, N, parts;
-  const void *packed;
-  int32_t *acc;
-};
-
-static void convolve_part(void *context, int32_t part) {
-  const struct convolve_call *c = context;
-  const struct tally_window *k = c->window;
-  const struct tally_range rows = tally_part(c->rows, 1, c->parts, part);
-  const ptrdiff_t row = (ptrdiff_t)padded_width(k, c->output_width) * c->channels;
-  // What follows a run within its last quad meets weights that are 0.
-  const int32_t run = whole_quads(k->kernel_width * c->channels);
-  for (int32_t r = rows.first; r < rows.first + rows.count; r++)
-    tally_gemm_s8_runs(
-        c->output_width, c->N, k->kernel_height, run,
-        c->padded + (c->first_row + r) * k->stride_height * row,
-        (ptrdiff_t)k->stride_width * c->channels, k->dilation_height * row, c->packed,
-        c->acc + (ptrdiff_t)r * c->output_width * c->N, c->N);
-}
-
 void tally_convolve_s8(
     const int8_t *padded, int32_t channels, const struct tally_window *window, int32_t first_row,
     int32_t end_row, int32_t output_width, int32_t N, const void *packed, int32_t *acc) {
-  const int64_t products = (int64_t)(end_row - first_row) * output_width * N
-                           * window->kernel_height * window->kernel_width * channels;
-  struct convolve_call c = {
-      padded, window, channels, first_row, end_row - first_row, output_width, N,
-      tally_parts(products, TALLY_LEAST_PRODUCTS), packed, acc};
-  tally_share(c.parts, convolve_part, &c);
+  const ptrdiff_t row = (ptrdiff_t)padded_width(window, output_width) * channels;
+  // What follows a run within its last quad meets weights that are 0.
+  const int32_t run = whole_quads(window->kernel_width * channels);
+  for (int32_t r = first_row; r < end_row; r++, acc += (ptrdiff_t)output_width * N)
+    tally_gemm_s8_runs(
+        output_width, N, window->kernel_height, run, padded + r * window->stride_height * row,
+        (ptrdiff_t)window->stride_width * channels, window->dilation_height * row, packed, acc, N);
 }
 
 // ---- Input gradient: input positions whose distance to a window's start is alike form a phase. The gradient of
@@ -182,48 +160,25 @@ void tally_pack_gradient_s8(
   })
 }
 
-struct gradient_call {
-  struct tally_window k;
-  struct gradient_window w;
-  const int8_t *padded;
-  int32_t outputs, first_row, end_row, width, inputs, parts;
-  const uint8_t *packed;
-  int32_t *gradient;
-};
-
-// The positions of one phase in some of the rows.
+// The rows and columns of one phase.
 TALLY_INLINE void phase_gradient(
-    const struct gradient_call *c, struct tally_range rows, int32_t a, int32_t b, int32_t u_count,
-    int32_t v_count, const uint8_t *packed) {
-  const struct tally_window *k = &c->k;
-  const struct gradient_window *w = &c->w;
-  const int32_t width = c->width, outputs = c->outputs, inputs = c->inputs;
+    const struct tally_window *k, const struct gradient_window *w, const int8_t *padded,
+    int32_t outputs, int32_t first_row, int32_t end_row, int32_t width, int32_t inputs, int32_t a,
+    int32_t b, int32_t u_count, int32_t v_count, const uint8_t *packed, int32_t *gradient) {
   const ptrdiff_t step = (ptrdiff_t)padded_width(&w->over, w->columns) * outputs;
   // The first column of the phase, and the first column of g that it meets.
   const int32_t column = (b + k->stride_width - k->pad_left % k->stride_width) % k->stride_width;
   const int32_t from = (column + k->pad_left) / k->stride_width - (v_count - 1) + w->over.pad_left;
   const int32_t count = (width - column + k->stride_width - 1) / k->stride_width;
-  for (int32_t r = rows.first; r < rows.first + rows.count && count > 0; r++) {
+  for (int32_t r = first_row; r < end_row && count > 0; r++) {
     if ((r + k->pad_top) % k->stride_height != a) continue;
     const int32_t row = (r + k->pad_top) / k->stride_height - (u_count - 1) + w->over.pad_top;
     tally_gemm_s8_runs(
         count, inputs, u_count, whole_quads(v_count * outputs),
-        c->padded + row * step + (ptrdiff_t)from * outputs, outputs, step, packed,
-        c->gradient + ((ptrdiff_t)(r - c->first_row) * width + column) * inputs,
+        padded + row * step + (ptrdiff_t)from * outputs, outputs, step, packed,
+        gradient + ((ptrdiff_t)(r - first_row) * width + column) * inputs,
         (ptrdiff_t)k->stride_width * inputs);
   }
-}
-
-static void gradient_part(void *context, int32_t part) {
-  const struct gradient_call *c = context;
-  struct tally_range rows = tally_part(c->end_row - c->first_row, 1, c->parts, part);
-  const uint8_t *from = c->packed;
-  rows.first += c->first_row;
-  FOR_EACH_PHASE(&c->k, {
-    (void)tap;
-    phase_gradient(c, rows, a, b, u_count, v_count, from);
-    from += tally_packed_s8_bytes(c->inputs, v_count * c->outputs) * (size_t)u_count;
-  })
 }
 
 void tally_convolve_input_gradient_s8(
@@ -232,19 +187,20 @@ void tally_convolve_input_gradient_s8(
     int32_t inputs, const void *packed, int8_t *padded, int32_t *gradient) {
   const struct tally_window k = *window;
   const struct gradient_window w = gradient_window(window, first_row, end_row, width);
-  // Each position meets one tap in so many.
-  const int64_t products = (int64_t)(end_row - first_row) * width * inputs * outputs
-                           * k.kernel_height * k.kernel_width / (k.stride_height * k.stride_width);
-  struct gradient_call c = {
-      k, w, padded, outputs, first_row, end_row, width, inputs,
-      tally_parts(products, TALLY_LEAST_PRODUCTS), packed, gradient};
+  const uint8_t *from = packed;
   tally_pad_s8(
       g, output_height, output_width, outputs, &w.over, w.rows, w.columns, 0, padded);
   // Positions between the windows have no gradient.
   if (k.stride_height > k.kernel_height || k.stride_width > k.kernel_width)
     __builtin_memset(
         gradient, 0, sizeof(int32_t) * (size_t)(end_row - first_row) * (size_t)width * (size_t)inputs);
-  tally_share(c.parts, gradient_part, &c);
+  FOR_EACH_PHASE(window, {
+    (void)tap;
+    phase_gradient(
+        &k, &w, padded, outputs, first_row, end_row, width, inputs, a, b, u_count, v_count, from,
+        gradient);
+    from += tally_packed_s8_bytes(inputs, v_count * outputs) * (size_t)u_count;
+  })
 }
 
 // ---- Weight gradient: positions are the depth, rows of them filled up to whole quads

@@ -84,32 +84,10 @@ void tally_set_simd_level(int level) { (void)level; }
 
 // ---- Threads
 
-#if TALLY_SHARES
 // Relaxed, as the level: whichever value a call meets, its parts are all done.
 static tally_parallel *parallel;
-static int32_t most_threads = 1;
 
-void tally_set_parallel(tally_parallel *run, int32_t threads) {
-  __atomic_store_n(&parallel, run, __ATOMIC_RELAXED);
-  __atomic_store_n(&most_threads, run ? threads : 1, __ATOMIC_RELAXED);
-}
-
-int32_t tally_parts(int64_t work, int64_t least) {
-  const int32_t threads = __atomic_load_n(&most_threads, __ATOMIC_RELAXED);
-  const int64_t parts = threads == 1 ? 1 : work / least;
-  return parts < 1 ? 1 : parts < threads ? (int32_t)parts : threads;
-}
-
-void tally_share(int32_t parts, void (*body)(void *context, int32_t part), void *context) {
-  tally_parallel *run = parts > 1 ? __atomic_load_n(&parallel, __ATOMIC_RELAXED) : NULL;
-  if (run)
-    run(parts, body, context);
-  else
-    for (int32_t part = 0; part < parts; part++) body(context, part);
-}
-#else
-void tally_set_parallel(tally_parallel *run, int32_t count) { (void)run, (void)count; }
-#endif
+void tally_set_parallel(tally_parallel *run) { __atomic_store_n(&parallel, run, __ATOMIC_RELAXED); }
 
 struct parts_call {
   uint32_t (*body)(void *context, int32_t part);
@@ -117,16 +95,20 @@ struct parts_call {
   uint32_t results[TALLY_MOST_THREADS];
 };
 
-static void keep_result(void *context, int32_t part) {
+static void run_part(void *context, int32_t part) {
   struct parts_call *c = context;
   c->results[part] = c->body(c->context, part);
 }
 
-uint32_t tally_share_parts(
+uint32_t tally_share(
     int32_t parts, uint32_t (*body)(void *context, int32_t part), void *context) {
+  tally_parallel *run = __atomic_load_n(&parallel, __ATOMIC_RELAXED);
   struct parts_call c = {.body = body, .context = context};
   uint32_t largest = 0;
-  tally_share(parts, keep_result, &c);
+  if (run)
+    run(parts, run_part, &c);
+  else
+    for (int32_t part = 0; part < parts; part++) run_part(&c, part);
   for (int32_t part = 0; part < parts; part++)
     if (c.results[part] > largest) largest = c.results[part];
   return largest;
@@ -134,26 +116,10 @@ uint32_t tally_share_parts(
 
 // ---- Matrix products
 
-struct dot_call {
-  int32_t M, N, K, parts;
-  const int8_t *A, *B;
-  ptrdiff_t lda, ldb, ldc;
-  int32_t *C;
-};
-
-static void dot_part(void *context, int32_t part) {
-  const struct dot_call *c = context;
-  const struct tally_range n = tally_part(c->N, 4, c->parts, part);
-  VERSION_NEON(gemm_s8_nt)(
-      c->M, n.count, c->K, c->A, c->lda, c->B + n.first * c->ldb, c->ldb, c->C + n.first, c->ldc);
-}
-
 void tally_gemm_s8_nt(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int8_t *B,
     ptrdiff_t ldb, int32_t *C, ptrdiff_t ldc) {
-  struct dot_call c = {
-      M, N, K, tally_parts((int64_t)N * K, TALLY_LEAST_BYTES), A, B, lda, ldb, ldc, C};
-  tally_share(c.parts, dot_part, &c);
+  VERSION_NEON(gemm_s8_nt)(M, N, K, A, lda, B, ldb, C, ldc);
 }
 
 size_t tally_packed_s8_bytes(int32_t N, int32_t K) {
@@ -169,29 +135,10 @@ void tally_pack_s8_transposed(
   VERSION(pack_s8_transposed)(N, K, B, ldb, packed);
 }
 
-struct packed_call {
-  int32_t M, N, K, parts;
-  const int8_t *A;
-  const void *packed;
-  ptrdiff_t lda, ldc;
-  int32_t *C;
-  int accumulate;
-};
-
-static void packed_part(void *context, int32_t part) {
-  const struct packed_call *c = context;
-  const struct tally_range m = tally_part(c->M, 4, c->parts, part);
-  VERSION_NEON(gemm_s8_packed)(
-      m.count, c->N, c->K, c->A + m.first * c->lda, c->lda, c->packed, c->C + m.first * c->ldc,
-      c->ldc, c->accumulate);
-}
-
 void tally_gemm_s8_packed(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
     int32_t *C, ptrdiff_t ldc, int accumulate) {
-  const int32_t parts = tally_parts((int64_t)M * N * K, TALLY_LEAST_PRODUCTS);
-  struct packed_call c = {M, N, K, parts, A, packed, lda, ldc, C, accumulate};
-  tally_share(parts, packed_part, &c);
+  VERSION_NEON(gemm_s8_packed)(M, N, K, A, lda, packed, C, ldc, accumulate);
 }
 
 void tally_gemm_s8_runs(
@@ -217,34 +164,13 @@ void tally_transpose_s8(
   VERSION(transpose_s8)(rows, columns, src, lds, dst, ldd);
 }
 
-struct depthwise_call {
-  int32_t output_height, output_width, channels, kernel_height, kernel_width, stride, dilation;
-  int32_t pad_left, input_width, padding, parts;
-  const int8_t *const *rows;
-  const int8_t *weights;
-  int32_t *acc;
-};
-
-static void depthwise_part(void *context, int32_t part) {
-  const struct depthwise_call *c = context;
-  const struct tally_range r = tally_part(c->output_height, 1, c->parts, part);
-  VERSION(depthwise_s8_rows)(
-      r.count, c->output_width, c->channels, c->kernel_height, c->kernel_width, c->stride,
-      c->dilation, c->pad_left, c->input_width, c->rows + (ptrdiff_t)r.first * c->kernel_height,
-      c->weights, c->padding, c->acc + (ptrdiff_t)r.first * c->output_width * c->channels);
-}
-
 void tally_depthwise_s8_rows(
     int32_t output_height, int32_t output_width, int32_t channels, int32_t kernel_height,
     int32_t kernel_width, int32_t stride, int32_t dilation, int32_t pad_left, int32_t input_width,
     const int8_t *const *rows, const int8_t *weights, int32_t padding, int32_t *acc) {
-  const int32_t parts = tally_parts(
-      (int64_t)output_height * output_width * channels * kernel_height * kernel_width,
-      TALLY_LEAST_PRODUCTS / 2);
-  struct depthwise_call c = {
+  VERSION(depthwise_s8_rows)(
       output_height, output_width, channels, kernel_height, kernel_width, stride, dilation,
-      pad_left, input_width, padding, parts, rows, weights, acc};
-  tally_share(parts, depthwise_part, &c);
+      pad_left, input_width, rows, weights, padding, acc);
 }
 
 void tally_depthwise_s8_row(
@@ -282,85 +208,22 @@ uint32_t tally_max_magnitude_s32(int32_t count, const int32_t *values) {
   return VERSION(max_magnitude_s32)(count, values);
 }
 
-// ---- Rounding; cut at whole vectors, so that parts draw whole blocks of lanes where the call does
-
-enum { vector = 128, most_parts = 64 };
-
-struct rounding_call {
-  int32_t count, shift, parts;
-  uint32_t first;
-  const int32_t *acc;
-  const uint32_t *key, *counter;
-  int8_t *out;
-  const uint8_t *mask;
-};
-
-static void rounding_part(void *context, int32_t part) {
-  const struct rounding_call *c = context;
-  const struct tally_range r = tally_part(c->count, vector, c->parts, part);
-  VERSION(shift_stochastic_s8)(
-      r.count, c->acc + r.first, c->shift, c->first + (uint32_t)r.first, c->key, c->counter,
-      c->out + r.first, c->mask ? c->mask + r.first / 8 : NULL);
-}
-
 void tally_shift_stochastic_s8(
     int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
     const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask) {
-  const int32_t parts = tally_parts(count, TALLY_LEAST_DRAWS);
-  struct rounding_call c = {count, shift, parts, first_element, acc, key, counter, out, mask};
-  tally_share(parts, rounding_part, &c);
-}
-
-struct contribute_call {
-  int32_t count, mantissa, shift, clip, parts;
-  uint32_t first;
-  int subtract;
-  const int32_t *gradient;
-  const uint32_t *key, *counter;
-  int32_t *target, clipped[most_parts];
-};
-
-static void contribute_part(void *context, int32_t part) {
-  struct contribute_call *c = context;
-  const struct tally_range r = tally_part(c->count, vector, c->parts, part);
-  c->clipped[part] = VERSION(contribute_q16)(
-      r.count, c->gradient + r.first, c->mantissa, c->shift, c->first + (uint32_t)r.first, c->key,
-      c->counter, c->clip, c->subtract, c->target + r.first);
-}
-
-TALLY_INLINE int32_t total(const int32_t *counts, int32_t parts) {
-  int32_t sum = 0;
-  for (int32_t part = 0; part < parts; part++) sum += counts[part];
-  return sum;
+  VERSION(shift_stochastic_s8)(count, acc, shift, first_element, key, counter, out, mask);
 }
 
 int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
     int subtract, int32_t *target) {
-  struct contribute_call c;
-  c.parts = smaller(tally_parts(count, TALLY_LEAST_DRAWS), most_parts);
-  c.count = count, c.mantissa = mantissa, c.shift = shift, c.clip = clip, c.first = first_element;
-  c.subtract = subtract, c.gradient = gradient, c.key = key, c.counter = counter;
-  c.target = target;
-  tally_share(c.parts, contribute_part, &c);
-  return total(c.clipped, c.parts);
-}
-
-struct refresh_call {
-  int32_t count, parts, *master;
-  int8_t *weights;
-};
-
-static void refresh_part(void *context, int32_t part) {
-  const struct refresh_call *c = context;
-  const struct tally_range r = tally_part(c->count, vector, c->parts, part);
-  VERSION(refresh_s8)(r.count, c->master + r.first, c->weights + r.first);
+  return VERSION(contribute_q16)(
+      count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
 }
 
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
-  struct refresh_call c = {count, tally_parts(count, 4 * TALLY_LEAST_DRAWS), master, weights};
-  tally_share(c.parts, refresh_part, &c);
+  VERSION(refresh_s8)(count, master, weights);
 }
 
 void tally_sum_squares_s32(int32_t count, const int32_t *values, uint64_t halves[2]) {
@@ -379,38 +242,13 @@ void tally_perturb_dot_s8(
       M, N, K, A, lda, B, ldb, sigma, first_element, row_elements, key, counter, C, ldc);
 }
 
-struct product_call {
-  int32_t first_row, rows, count, samples, zero_point, mantissa, shift, clip, parts;
-  int subtract;
-  const int8_t *g, *x;
-  ptrdiff_t ldg, ldx;
-  const uint32_t *key, *counter;
-  int32_t *target, clipped[most_parts];
-};
-
-static void product_part(void *context, int32_t part) {
-  struct product_call *c = context;
-  const struct tally_range r = tally_part(c->rows, 1, c->parts, part);
-  c->clipped[part] = VERSION(contribute_product_q16)(
-      c->first_row + r.first, c->first_row + r.first + r.count, c->count, c->samples, c->g, c->ldg,
-      c->x, c->ldx, c->zero_point, c->mantissa, c->shift, c->key, c->counter, c->clip,
-      c->subtract, c->target);
-}
-
 int32_t tally_contribute_product_q16(
-    int32_t first_row, int32_t end_row, int32_t count, int32_t samples, const int8_t *g,
-    ptrdiff_t ldg, const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa,
-    int32_t shift, const uint32_t key[2], const uint32_t counter[3], int32_t clip, int subtract,
-    int32_t *target) {
-  struct product_call c;
-  const int32_t rows = end_row - first_row;
-  c.parts = smaller(tally_parts((int64_t)rows * count, TALLY_LEAST_DRAWS), most_parts);
-  c.first_row = first_row, c.rows = rows, c.count = count, c.samples = samples, c.zero_point = zero_point;
-  c.mantissa = mantissa, c.shift = shift, c.clip = clip, c.subtract = subtract;
-  c.g = g, c.x = x, c.ldg = ldg, c.ldx = ldx, c.key = key;
-  c.counter = counter, c.target = target;
-  tally_share(c.parts, product_part, &c);
-  return total(c.clipped, c.parts);
+    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
+    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target) {
+  return VERSION(contribute_product_q16)(
+      rows, count, samples, g, ldg, x, ldx, zero_point, mantissa, shift, key, counter, clip,
+      subtract, target);
 }
 
 void tally_max_pool_s8(

@@ -36,50 +36,6 @@ TALLY_INLINE int32_t saturate(int64_t v) {
   return v < INT32_MIN ? INT32_MIN : v > INT32_MAX ? INT32_MAX : (int32_t)v;
 }
 
-// ---- Calls that threads share
-
-// Boards have one thread, and no memory for more.
-#if defined(__linux__) || defined(__APPLE__)
-#define TALLY_SHARES 1
-#else
-#define TALLY_SHARES 0
-#endif
-
-struct tally_range {
-  int32_t first, count;
-};
-
-#if TALLY_SHARES
-/// How many parts a call of `work` repays, each of at least `least`.
-TALLY_HIDDEN int32_t tally_parts(int64_t work, int64_t least);
-/// Runs all parts, as `tally_set_parallel` said.
-TALLY_HIDDEN void tally_share(
-    int32_t parts, void (*body)(void *context, int32_t part), void *context);
-#else
-TALLY_INLINE int32_t tally_parts(int64_t work, int64_t least) { return (void)work, (void)least, 1; }
-TALLY_INLINE void tally_share(
-    int32_t parts, void (*body)(void *context, int32_t part), void *context) {
-  for (int32_t part = 0; part < parts; part++) body(context, part);
-}
-#endif
-
-/// Part `part` of 0 ..< count, cut at multiples of `unit`.
-TALLY_INLINE struct tally_range tally_part(
-    int32_t count, int32_t unit, int32_t parts, int32_t part) {
-  const int64_t units = ((int64_t)count + unit - 1) / unit;
-  const int32_t first = (int32_t)(units * part / parts * unit);
-  const int64_t end = units * (part + 1) / parts * unit;
-  struct tally_range r = {first, (int32_t)(end < count ? end : count) - first};
-  return r;
-}
-
-/// Work that repays sharing: about a microsecond of products, three of the rest, which moves more memory.
-enum {
-  TALLY_LEAST_PRODUCTS = 1 << 18,  // multiply-accumulates
-  TALLY_LEAST_BYTES = 1 << 18,     // of weights that are read once
-  TALLY_LEAST_DRAWS = 1 << 13,     // elements with random bits
-};
-
 // ---- The packed layout (see tally_pack_s8)
 
 TALLY_INLINE size_t packed_columns(int32_t N) { return ((size_t)N + 15) / 16 * 16; }

@@ -35,12 +35,12 @@ TALLY_INLINE int any(int32_t samples, const int8_t *g, ptrdiff_t ldg) {
 
 #define LEVEL(level, TARGET)                                                                    \
   TARGET int32_t tally_##level##_contribute_product_q16(                                        \
-      int32_t first_row, int32_t end_row, int32_t count, int32_t samples, const int8_t *g,      \
-      ptrdiff_t ldg, const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa,      \
-      int32_t shift, const uint32_t key[2], const uint32_t counter[3], int32_t clip,            \
-      int subtract, int32_t *target) {                                                          \
+      int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg,             \
+      const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift,      \
+      const uint32_t key[2], const uint32_t counter[3], int32_t clip, int subtract,             \
+      int32_t *target) {                                                                        \
     int32_t sums[piece], clipped = 0;                                                           \
-    for (int32_t r = first_row; r < end_row; r++) {                                             \
+    for (int32_t r = 0; r < rows; r++) {                                                        \
       if (!any(samples, g + r, ldg)) continue;                                                  \
       const ptrdiff_t row = (ptrdiff_t)r * count;                                               \
       for (int32_t k = 0; k < count; k += piece) {                                              \

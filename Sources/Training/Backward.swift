@@ -192,7 +192,7 @@ struct Backward {
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     var largest: UInt32 = 0
     if scale != .zero {
-      let parts = session.partCount(samples: samples, work: count)
+      let parts = session.partCount(units: samples, work: samples &* count)
       largest = session.share(samples, parts: parts) { samples, _ in
         var largest: UInt32 = 0
         for sample in samples {
@@ -225,7 +225,7 @@ struct Backward {
     }
     let merge = GradientMerge(target, present, incoming, scale)
     let size = network.shape(ofTensor: tensor).count
-    let parts = session.partCount(samples: samples, work: size)
+    let parts = session.partCount(units: samples, work: samples &* size)
     let largest = session.share(samples, parts: parts) { samples, _ in
       merge.largestMagnitude(of: samples.lowerBound * size..<samples.upperBound * size)
     }
@@ -258,7 +258,7 @@ struct Backward {
     func g(_ sample: Int) -> View<Int8> { gradient(index + 1, sample: sample) }
     /// One sample at a time, computed twice.
     func emitSamples(_ scale: Scale, _ produce: (_ sample: Int, View<Int32>) -> Void) {
-      let parts = session.partCount(samples: samples, work: shape.count)
+      let parts = session.partCount(units: samples, work: samples &* shape.count)
       emit(
         to: tensor, node: index, slot: slot, scale: scale, tile: shape.count, keeping: false,
         parts: parts,
@@ -347,7 +347,8 @@ struct Backward {
       parts: keeps == .channels
         ? 1
         : session.partCount(
-          samples: samples, work: shape.multiplyCount / 32 + 8 * shape.input.count),
+          units: samples, work: samples &* (shape.multiplyCount / 32 + shape.input.count),
+          fetched: shape.weightCount),
       accumulators: accumulators
     ) { sample, first, values, part in
       let row = first / rowElements
@@ -598,20 +599,25 @@ struct Backward {
     let parts =
       tiling.weightGradientParts > 1
       ? session.partCount(
-        samples: samples, work: trained.multiplyCount / 32 + trained.input.count) : 1
+        units: samples, work: samples &* (trained.multiplyCount / 32 + trained.input.count),
+        // What parts have summed up is added.
+        fetched: 4 * trained.weightCount) : 1
     let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     let padding = Int8(truncatingIfNeeded: zeroPoint)
     var channel = 0
     while channel < trained.output.channels {
       let channels = channel..<channel + tiling.blockChannels
-      if tiling.joinedGradientSamples > 1 {
-        area.fill(0)
-        trained.weightGradient(
-          patches: inputs, gradient(index + 1), positions: samples * shape.output.positions,
-          firstPosition: 0, channels: channels, workspace: scratch(0), into: area)
-      } else {
-        session.share(samples, parts: parts) { samples, part in
-          sums(part).fill(0)
+      session.share(samples, parts: parts) { samples, part in
+        sums(part).fill(0)
+        if tiling.joinedGradientSamples > 1 {
+          let positions = shape.output.positions
+          let first = samples.lowerBound * positions
+          trained.weightGradient(
+            patches: inputs.slice(
+              first * trained.depth, samples.count * positions * trained.depth),
+            gradient(index + 1), positions: samples.count * positions, firstPosition: first,
+            channels: channels, workspace: scratch(part), into: sums(part))
+        } else {
           for sample in samples {
             let x = inputs.slice(sample * trained.input.count, trained.input.count)
             let g = selectedGradient(index, shape, selection, workspace, tiling, sample: sample)
@@ -624,10 +630,10 @@ struct Backward {
               row = rows.upperBound
             }
           }
-          return 0
         }
-        for part in 1..<max(parts, 1) { area.add(sums(part)) }
+        return 0
       }
+      for part in 1..<max(parts, 1) { area.add(sums(part)) }
       if zeroPoint != 0 {
         for row in channels {
           let correction = zeroPoint &* db[selection?.outputChannel(row) ?? row]

@@ -116,7 +116,7 @@ struct RandomRun {
     var request = SessionRequest(
       samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs)
     request.threads = threads
-    request.leastPartWork = 1
+    request.leastPartWork = 0
     let host = try HostSession(model, request)
     let samples = data.prepared(for: model.network)
     let validation = validation?.prepared(for: model.network)

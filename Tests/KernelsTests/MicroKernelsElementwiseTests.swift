@@ -251,7 +251,6 @@ extension MicroKernels {
         Self.atEachLevel { level in
           let out = FencedMemory(target)
           let found = tally_contribute_product_q16(
-            0,
             Int32(rows), Int32(count), Int32(samples), g, rows, x, count, zero, mantissa, shift,
             key, counter, clip, subtract, out.base)
           #expect(out.array == expected, "\(rows)×\(count), \(samples), level \(level)")

@@ -1,10 +1,9 @@
 import TallyThreads
 
-/// The threads of this process that share the samples of a pass, and long calls of the microkernels
-/// (SPEC 11).
+/// The threads of this process that share the samples of a pass, or rows of them (SPEC 11).
 ///
 /// How work is cut depends on its size and on the number of threads alone, and all of it is exact: any number
-/// gives the same bytes. Short calls stay on their caller's thread, so small networks gain nothing. A session
+/// gives the same bytes. Short nodes stay on their caller's thread, so small networks gain nothing. A session
 /// is planned for the threads that are in use when it begins.
 public enum Threads {
   /// The largest number that is used, whatever is asked for.

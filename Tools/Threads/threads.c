@@ -106,7 +106,7 @@ int32_t tally_use_threads(int32_t count) {
   if (count > pool.workers + 1) count = pool.workers + 1;
   pthread_mutex_unlock(&pool.mutex);
   if (count < 1) count = 1;
-  tally_set_parallel(count > 1 ? share : NULL, count);
+  tally_set_parallel(count > 1 ? share : NULL);
   atomic_store(&threads_in_use, count);
   return count;
 }

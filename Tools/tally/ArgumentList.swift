@@ -25,7 +25,7 @@ struct Option: Sendable {
 
   /// See `useThreads`.
   static let threads = value(
-    "--threads", nil, "N", "threads that share long calls (default: 1); any number, same bytes")
+    "--threads", nil, "N", "threads that share the work (default: 1); any number, same bytes")
 }
 
 /// What stands on a command line without dashes.

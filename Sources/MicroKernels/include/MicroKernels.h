@@ -36,23 +36,21 @@ void tally_set_simd_level(int level);
 
 // ---- Threads
 
+/// So many threads share a call at most.
+enum { TALLY_MOST_THREADS = 16 };
+
 /// Runs body(context, part) for every part in 0 ..< parts, in any order or at once, and returns when all ended.
 typedef void tally_parallel(
     int32_t parts, void (*body)(void *context, int32_t part), void *context);
 
-/// Lets `run` share calls long enough to repay it among up to `threads`; null: every call is done by its caller,
-/// as on boards. How a call is cut depends on its sizes and on `threads` alone, and every cut gives the same
-/// bytes. Calls that are running on other threads finish as they began.
-void tally_set_parallel(tally_parallel *run, int32_t threads);
+/// Lets `run` do `tally_share`; null: the caller does one part after the other. Calls that are running on other
+/// threads finish as they began.
+void tally_set_parallel(tally_parallel *run);
 
-/// So many threads share a call at most.
-enum { TALLY_MOST_THREADS = 16 };
-
-/// Runs body(context, part) for every part in 0 ..< parts (1…TALLY_MOST_THREADS), shared as `tally_set_parallel` said.
+/// Runs body(context, part) for every part in 0 ..< parts (1…TALLY_MOST_THREADS), as `tally_set_parallel` said.
 ///
-/// Returns the largest of what they give. Calls of microkernels within a part are not shared again.
-uint32_t tally_share_parts(
-    int32_t parts, uint32_t (*body)(void *context, int32_t part), void *context);
+/// Returns the largest of what they give.
+uint32_t tally_share(int32_t parts, uint32_t (*body)(void *context, int32_t part), void *context);
 
 // ---- Windows
 
@@ -407,14 +405,13 @@ void tally_merge_s8(
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]);
 
 /// `tally_contribute_q16` for the weights of a fully connected operation, its gradient made on the way:
-/// rows first_row ..< end_row of target [rows, count] get Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
+/// target [rows, count] gets Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
 ///
 /// - g: [samples, rows]; x: [samples, count]. At most 2^16 samples.
 int32_t tally_contribute_product_q16(
-    int32_t first_row, int32_t end_row, int32_t count, int32_t samples, const int8_t *g,
-    ptrdiff_t ldg, const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa,
-    int32_t shift, const uint32_t key[2], const uint32_t counter[3], int32_t clip, int subtract,
-    int32_t *target);
+    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
+    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);

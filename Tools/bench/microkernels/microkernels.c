@@ -264,7 +264,7 @@ static void elementwise(void) {
       fill_s8(x, 784, 4);
       fill_s8(g, 128, 5);
       ELEMENTS("contribute product", master, words, memset(master, 0, words),
-               tally_contribute_product_q16(0, 128, 784, 1, g, 128, x, 784, -128, mantissas[0], 38,
+               tally_contribute_product_q16(128, 784, 1, g, 128, x, 784, -128, mantissas[0], 38,
                                             key, counter, 1 << 20, 1, master));
       free(x); free(g);
     }

@@ -96,6 +96,18 @@ TALLY_INLINE uint32_t merge_size_s8(
   return largest;
 }
 
+// Joined gradients: sums in pieces, rounded like any others.
+enum { piece = 128 };
+
+#define MERGE(level)                                                                            \
+  int32_t sums[piece];                                                                          \
+  for (int32_t first = 0; first < count; first += piece) {                                      \
+    const int32_t n = smaller(count - first, piece);                                            \
+    for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;          \
+    tally_##level##_shift_stochastic_s8(                                                        \
+        n, sums, shift, (uint32_t)first, key, counter, g1 + first, NULL);                       \
+  }
+
 // ---- Sums and counts
 
 TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wanted) {
@@ -133,19 +145,59 @@ TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wante
 TALLY_INLINE int itself(int8_t v) { return v; }
 TALLY_INLINE int absolute(int8_t v) { return v < 0 ? -v : v; }
 
-TALLY_INLINE void sum_rows_s8(
+TALLY_INLINE void sum_each(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
   SUM_ROWS(itself)
+}
+TALLY_INLINE void sum_each_magnitude(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  SUM_ROWS(absolute)
+}
+
+// How many rows of so few columns are 64 bytes, where whole ones are; else 1.
+TALLY_INLINE int32_t rows_of_64(int32_t columns) {
+  return columns > 0 && columns < 64 && 64 % columns == 0 ? 64 / columns : 1;
+}
+
+// Several narrow rows at a time, as one of 64 columns.
+#define SUM_NARROW_ROWS(sum)                                                                    \
+  const int32_t together = ldx == columns ? rows_of_64(columns) : 1;                            \
+  if (together > 1) {                                                                           \
+    int32_t wide[64] = {0};                                                                     \
+    const int32_t whole = rows / together;                                                      \
+    sum(whole, 64, x, 64, wide);                                                                \
+    for (int32_t j = 0; j < 64; j++)                                                            \
+      sums[j % columns] = wrapping_add(sums[j % columns], wide[j]);                             \
+    rows -= whole * together;                                                                   \
+    x += (ptrdiff_t)whole * 64;                                                                 \
+  }                                                                                             \
+  sum(rows, columns, x, ldx, sums);
+
+TALLY_INLINE void sum_rows_s8(
+    int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  SUM_NARROW_ROWS(sum_each)
 }
 
 TALLY_INLINE void sum_magnitudes_s8(
     int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
   const ptrdiff_t ldx = columns;
-  SUM_ROWS(absolute)
+  SUM_NARROW_ROWS(sum_each_magnitude)
 }
 
 TALLY_INLINE void keep_columns_s8(
     int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {
+  const int32_t together = rows_of_64(columns);
+  if (together > 1) {
+    int8_t keep[64];
+    for (int32_t j = 0; j < 64; j++) {
+      const int32_t c = j % columns;
+      keep[j] = (int8_t)-(kept[c / 8] >> (c % 8) & 1);
+    }
+    for (; rows >= together; rows -= together, x += 64)
+      for (int32_t j = 0; j < 64; j++) x[j] &= keep[j];
+    for (int32_t j = 0; j < rows * columns; j++) x[j] &= keep[j];
+    return;
+  }
   for (int32_t c = 0; c < columns; c += 64) {
     const int32_t n = smaller(columns - c, 64);
     int8_t keep[64];
@@ -154,12 +206,6 @@ TALLY_INLINE void keep_columns_s8(
     if (n == 64) {
       for (int32_t r = 0; r < rows; r++, to += columns)
         for (int32_t j = 0; j < 64; j++) to[j] &= keep[j];
-    } else if (n == 32) {
-      for (int32_t r = 0; r < rows; r++, to += columns)
-        for (int32_t j = 0; j < 32; j++) to[j] &= keep[j];
-    } else if (n == 16) {
-      for (int32_t r = 0; r < rows; r++, to += columns)
-        for (int32_t j = 0; j < 16; j++) to[j] &= keep[j];
     } else {
       for (int32_t r = 0; r < rows; r++, to += columns)
         for (int32_t j = 0; j < n; j++) to[j] &= keep[j];
@@ -287,6 +333,11 @@ TALLY_INLINE void sizes_of_accumulators(
       int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2) {              \
     return merge_size_s8(count, g1, m1, g2, m2);                                                \
   }                                                                                             \
+  TARGET void tally_##level##_merge_s8(                                                         \
+      int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,       \
+      const uint32_t key[2], const uint32_t counter[3]) {                                       \
+    MERGE(level)                                                                                \
+  }                                                                                             \
   TARGET int32_t tally_##level##_count_s8(int32_t count, const int8_t *values, int32_t wanted) {\
     return count_s8(count, values, wanted);                                                     \
   }                                                                                             \
@@ -339,17 +390,3 @@ MASKS(avx2, AVX2)
 SIZES(avx2, AVX2, count_bins)
 LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 #endif
-
-// ---- Joined gradients: sums in pieces, rounded like any others
-
-void tally_merge_s8(
-    int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
-    const uint32_t key[2], const uint32_t counter[3]) {
-  enum { piece = 128 };
-  int32_t sums[piece];
-  for (int32_t first = 0; first < count; first += piece) {
-    const int32_t n = smaller(count - first, piece);
-    for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;
-    tally_shift_stochastic_s8(n, sums, shift, (uint32_t)first, key, counter, g1 + first, NULL);
-  }
-}

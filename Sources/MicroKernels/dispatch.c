@@ -421,8 +421,9 @@ void tally_max_pool_scatter_s8(
       input, height, width, channels, window, output_height, output_width, g, gradient);
 }
 
-uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
-  return VERSION(mask_s32)(count, mask, values);
+uint32_t tally_masked_magnitude_s32(
+    int32_t count, const uint8_t *mask, const int32_t *values) {
+  return VERSION(masked_magnitude_s32)(count, mask, values);
 }
 
 uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {

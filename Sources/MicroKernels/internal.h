@@ -193,7 +193,7 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, max_pool_s8);             \
   TALLY_VERSION(level, max_pool_gradient_s8);    \
   TALLY_VERSION(level, max_pool_scatter_s8);     \
-  TALLY_VERSION(level, mask_s32);                \
+  TALLY_VERSION(level, masked_magnitude_s32);    \
   TALLY_VERSION(level, pass_s8);                 \
   TALLY_VERSION(level, add_s8);                  \
   TALLY_VERSION(level, merge_size_s8);           \

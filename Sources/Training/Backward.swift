@@ -136,7 +136,8 @@ struct Backward {
     let isMerge = table.hasGradient(tensor)
     var largest: UInt32 = 0
     func forEachTile(
-      computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
+      computing: Bool,
+      _ body: (_ tile: View<Int32>, _ mask: View<UInt8>?, _ sample: Int, _ first: Int) -> Void
     ) {
       for sample in 0..<samples {
         let mask = self.mask(tensor, sample)
@@ -145,18 +146,19 @@ struct Backward {
           let length = min(tile, count - first)
           let start = keeping ? sample * count + first : 0
           let part = accumulators.slice(start, length)
-          if computing {
-            produce(sample, first, part)
-            let size =
-              mask.map { apply(mask: $0, to: part, first: first) } ?? largestMagnitude(part)
-            largest = max(largest, size)
-          }
-          body(part, sample, first)
+          if computing { produce(sample, first, part) }
+          body(part, mask, sample, first)
           first += length
         }
       }
     }
-    if scale != .zero { forEachTile(computing: true) { _, _, _ in } }
+    if scale != .zero {
+      forEachTile(computing: true) { part, mask, _, first in
+        let size =
+          mask.map { largestMagnitude(part, mask: $0, first: first) } ?? largestMagnitude(part)
+        largest = max(largest, size)
+      }
+    }
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     if largest == 0 {
       if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
@@ -164,9 +166,11 @@ struct Backward {
     }
     let shift = gradientShift(largest)
     let lanes = stream(.gradientRounding, 4 * node + slot)
-    forEachTile(computing: !keeping) { part, sample, first in
+    forEachTile(computing: !keeping) { part, mask, sample, first in
       let start = sample * count + first
-      roundGradient(part, shift: shift, lanes, first: start, into: target.slice(start, part.count))
+      roundGradient(
+        part, mask: mask, inSample: first, shift: shift, lanes, first: start,
+        into: target.slice(start, part.count))
     }
     finish(
       tensor, scale.multiplied(byPowerOfTwo: shift), isMerge: isMerge, node: node, slot: slot)

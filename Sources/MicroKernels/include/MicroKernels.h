@@ -301,10 +301,10 @@ void tally_requantize_channels_s8(
 
 // ---- Element by element
 
-/// values[i] ← 0 where the mask bit of i is 0; the largest |values[i]| of what is left.
+/// The largest |values[i]| where the mask bit of i is 1; 0 for none.
 ///
-/// mask: null, or ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
-uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values);
+/// mask: ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
+uint32_t tally_masked_magnitude_s32(int32_t count, const uint8_t *mask, const int32_t *values);
 
 /// out[i] = g[i], or 0 where the mask bit of i is 0; the largest |out[i]|. In place is allowed.
 uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out);

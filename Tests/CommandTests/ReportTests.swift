@@ -154,7 +154,7 @@ import Testing
     #expect(few.components(separatedBy: "<polyline").count == 7 && !few.contains("<table"))
     let many = curves(7).html
     #expect(many.components(separatedBy: "<polyline").count == 2 && many.contains("all layers"))
-    #expect(many.contains(">layer 6</td><td>6 %</td><td>9 %</td><td>12 %</td>"))
+    #expect(many.contains(">layer 6</td><td>6.00 %</td><td>9.00 %</td><td>12.00 %</td>"))
   }
 
   @Test("names from outside are escaped")

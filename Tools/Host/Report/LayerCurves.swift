@@ -14,7 +14,7 @@ struct LayerCurves {
     let rows = curves.map { curve in
       let values = curve.points.map(\.y)
       let mean = values.reduce(0, +) / max(1, values.count)
-      return [curve.name] + [values.min() ?? 0, mean, values.max() ?? 0].map(whole.label)
+      return [curve.name] + [values.min() ?? 0, mean, values.max() ?? 0].map(whole.text)
     }
     return whole.svg + HTMLText.table(["layer", "lowest", "mean", "highest"], rows)
   }

@@ -84,15 +84,21 @@ struct LineChart {
     return "\(HTMLText.escaped(title)) \(names.joined(separator: " "))"
   }
 
-  /// A value as the axis says it.
-  func label(_ value: Int) -> String {
+  /// A value as a table says it: all digits of the scale.
+  func text(_ value: Int) -> String {
     if scale == 1 { return DecimalText.grouped(value) }
     let places = min(4, max(0, String(scale).count - 1))
     let text = DecimalText.ratio(UInt64(value.magnitude), UInt64(scale), places: places)
-    let short =
-      text.contains(".")
-      ? String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()) : text
-    return (value < 0 ? "-" : "") + (short.isEmpty ? "0" : short) + (isPercent ? " %" : "")
+    return (value < 0 ? "-" : "") + text + (isPercent ? " %" : "")
+  }
+
+  /// The same as the axis says it: no zeros behind the point.
+  private func label(_ value: Int) -> String {
+    let text = text(value)
+    guard let point = text.firstIndex(of: ".") else { return text }
+    let end = text[point...].firstIndex(of: " ") ?? text.endIndex
+    let digits = text[..<end].reversed().drop { $0 == "0" }.drop { $0 == "." }
+    return String(digits.reversed()) + text[end...]
   }
 
   /// Three to six round numbers around a range.

@@ -312,24 +312,34 @@ extension Convolution {
   ///
   /// - Parameters:
   ///   - channels: int32, the output channels, ascending.
+  ///   - forWindows: packs them for windows over the output's gradient.
   ///   - gathered: int8 [area, channels, inputs].
-  ///   - packed: as `MatrixOperand.packedByteCount(columns: inputs, depth: area·channels)` says.
+  ///   - packed: `packedGradientByteCount` for windows, else as `MatrixOperand.packedByteCount(columns:
+  ///     inputs, depth: area·channels)` says.
   public func turnWeights(
-    _ weights: View<Int8>, of channels: View<Int32>, gatheringInto gathered: View<Int8>,
-    packingInto packed: View<UInt8>
+    _ weights: View<Int8>, of channels: View<Int32>, forWindows: Bool,
+    gatheringInto gathered: View<Int8>, packingInto packed: View<UInt8>
   ) -> MatrixOperand {
     let inputs = input.channels
     for tap in 0..<geometry.area {
-      var target = turnedTap(tap, forWindows: false) &* channels.count &* inputs
+      var target = turnedTap(tap, forWindows: forWindows) &* channels.count &* inputs
       for j in 0..<channels.count {
         let source = Int(channels[j]) &* depth &+ tap &* inputs
         gathered.slice(target, inputs).copy(from: weights.slice(source, inputs))
         target &+= inputs
       }
     }
+    guard forWindows else {
+      return MatrixOperand(
+        turning: gathered, stride: inputs, columns: inputs, depth: backwardDepth,
+        packingInto: packed)
+    }
+    var window = tally_window(geometry)
+    // The views hold a weight for each tap, channel and input, and what they take packed.
+    unsafe tally_pack_gradient_s8_transposed(
+      int32(inputs), &window, int32(output.channels), gathered.pointer, packed.pointer)
     return MatrixOperand(
-      turning: gathered, stride: inputs, columns: inputs, depth: geometry.area &* channels.count,
-      packingInto: packed)
+      packed: packed, isWindow: true, of: gathered, columns: inputs, depth: backwardDepth)
   }
 
   /// dx[p, i] = Σ w[o, u, v, i]·g[…, o] for input rows `rows` of one sample (SPEC 6.1, backward).

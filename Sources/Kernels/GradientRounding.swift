@@ -13,34 +13,42 @@ public func largestMagnitude(_ values: View<Int32>) -> UInt32 {
   unsafe tally_max_magnitude_s32(Int32(truncatingIfNeeded: values.count), values.pointer)
 }
 
-/// Sets accumulators to 0 where the sample's mask has a 0.
+/// The largest |v| where the sample's mask has a 1.
 ///
 /// - Parameter first: the sample's element that accumulator 0 belongs to, a multiple of 8.
-/// - Returns: the largest |v| of what is left.
-public func apply(mask: View<UInt8>, to gradient: View<Int32>, first: Int) -> UInt32 {
-  assert(first & 7 == 0, "a mask is read by whole bytes")
-  let bits = mask.slice(first &>> 3, maskByteCount(gradient.count))
+public func largestMagnitude(_ values: View<Int32>, mask: View<UInt8>, first: Int) -> UInt32 {
+  let bits = part(of: mask, first: first, count: values.count)
   // A bit for each accumulator.
-  return unsafe tally_mask_s32(
-    Int32(truncatingIfNeeded: gradient.count), bits.pointer, gradient.pointer)
+  return unsafe tally_masked_magnitude_s32(
+    Int32(truncatingIfNeeded: values.count), bits.pointer, values.pointer)
+}
+
+/// The bits of `count` elements from `first` on, a multiple of 8.
+private func part(of mask: View<UInt8>, first: Int, count: Int) -> View<UInt8> {
+  assert(first & 7 == 0, "a mask is read by whole bytes")
+  return mask.slice(first &>> 3, maskByteCount(count))
 }
 
 /// The shift that brings accumulators of magnitude up to `largest` into 8 bits.
 @inlinable
 public func gradientShift(_ largest: UInt32) -> Int32 { max(0, bitLength(largest) &- 7) }
 
-/// g = clamp(SR(dx, shift), ±127).
+/// g = clamp(SR(dx, shift), ±127), 0 where the sample's mask has a 0.
 ///
-/// - Parameter first: the element of the micro-batch that accumulator 0 belongs to; it names the lane.
+/// - Parameters:
+///   - mask: of the sample, nil for all ones.
+///   - inSample: the sample's element that accumulator 0 belongs to, a multiple of 8.
+///   - first: the element of the micro-batch that it is; it names the lane.
 public func roundGradient(
-  _ accumulators: View<Int32>, shift: Int32, _ stream: RandomStream, first: Int,
-  into gradient: View<Int8>
+  _ accumulators: View<Int32>, mask: View<UInt8>? = nil, inSample: Int = 0, shift: Int32,
+  _ stream: RandomStream, first: Int, into gradient: View<Int8>
 ) {
-  // Both views hold `accumulators.count` elements.
+  let bits = mask.map { part(of: $0, first: inSample, count: accumulators.count) }
+  // The views hold `accumulators.count` elements, the mask a bit for each.
   unsafe stream.withMicroKernelWords { key, counter in
     unsafe tally_shift_stochastic_s8(
       Int32(truncatingIfNeeded: accumulators.count), accumulators.pointer, shift,
-      UInt32(truncatingIfNeeded: first), key, counter, gradient.pointer, nil)
+      UInt32(truncatingIfNeeded: first), key, counter, gradient.pointer, bits?.pointer)
   }
 }
 

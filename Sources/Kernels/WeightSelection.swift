@@ -1,5 +1,6 @@
 public import CounterRandom
 import FixedPoint
+import MicroKernels
 public import Tensors
 
 /// The part of a weight tensor that reads selected channels, as a compact tensor of its own (SPEC 8.11).
@@ -104,12 +105,8 @@ public func gatherChannels(
   _ source: View<Int8>, positions: Int, stride: Int, _ channels: View<Int32>,
   into target: View<Int8>
 ) {
-  var index = 0
-  for position in 0..<positions {
-    let row = source.slice(position &* stride, stride)
-    for j in 0..<channels.count {
-      target[index] = row[Int(channels[j])]
-      index &+= 1
-    }
-  }
+  // The views hold `positions` positions each.
+  unsafe tally_gather_channels_s8(
+    Int32(truncatingIfNeeded: positions), Int32(truncatingIfNeeded: stride), channels.pointer,
+    Int32(truncatingIfNeeded: channels.count), source.pointer, target.pointer)
 }

@@ -160,6 +160,18 @@ void tally_pack_gradient_s8(
   })
 }
 
+void tally_pack_gradient_s8_transposed(
+    int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
+    void *packed) {
+  uint8_t *to = packed;
+  FOR_EACH_PHASE(window, {
+    const int32_t run = v_count * outputs;
+    const int8_t *from = turned + (ptrdiff_t)tap * outputs * inputs;
+    for (int32_t u = 0; u < u_count; u++, to += tally_packed_s8_bytes(inputs, run))
+      tally_pack_s8_transposed(inputs, run, from + (ptrdiff_t)u * run * inputs, inputs, to);
+  })
+}
+
 // The rows and columns of one phase.
 TALLY_INLINE void phase_gradient(
     const struct tally_window *k, const struct gradient_window *w, const int8_t *padded,

@@ -161,7 +161,7 @@ TALLY_INLINE void weight_gradient(
 
 // ---- The same for each level
 
-#define LEVEL(level, TARGET)                                                                    \
+#define SCATTER(level, TARGET)                                                                  \
   TARGET void tally_##level##_depthwise_scatter_s8(                                             \
       const int8_t *g, int32_t output_height, int32_t output_width, int32_t channels,           \
       const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,     \
@@ -169,7 +169,8 @@ TALLY_INLINE void weight_gradient(
     scatter(                                                                                    \
         g, output_height, output_width, channels, window, first_row, end_row, width, turned,    \
         gradient);                                                                              \
-  }                                                                                             \
+  }
+#define WEIGHT_GRADIENT(level, TARGET)                                                          \
   TARGET void tally_##level##_depthwise_weight_gradient_s8(                                     \
       const int8_t *input, int32_t height, int32_t width, int32_t channels,                     \
       const struct tally_window *window, int32_t first_row, int32_t end_row,                    \
@@ -179,10 +180,12 @@ TALLY_INLINE void weight_gradient(
         gradient);                                                                              \
   }
 
-LEVEL(plain, )
+SCATTER(plain, )
+WEIGHT_GRADIENT(plain, )
 #if TALLY_X86
-LEVEL(avx2, AVX2)
-LEVEL(vnni, VNNI __attribute__((min_vector_width(512))))
+SCATTER(avx2, AVX2)
+WEIGHT_GRADIENT(avx2, AVX2)
+SCATTER(vnni, VNNI __attribute__((min_vector_width(512))))
 #endif
 
 void tally_depthwise_input_gradient_s8(

@@ -48,6 +48,8 @@ void tally_set_simd_level(int level) {
 
 static int is(int level) { return tally_simd_level() == level; }
 
+// Kernels that AVX-512 has no version of.
+#define VERSION_AVX2(name) (is(plain) ? tally_plain_##name : tally_avx2_##name)
 // Kernels that only AVX-512 has a version of.
 #define VERSION_VNNI(name) (is(vnni) ? tally_vnni_##name : tally_plain_##name)
 #define VERSION(name) \
@@ -75,6 +77,9 @@ void tally_set_simd_level(int level) { (void)level; }
 #define VERSION(name) tally_plain_##name
 #endif
 
+#ifndef VERSION_AVX2
+#define VERSION_AVX2(name) tally_plain_##name
+#endif
 #ifndef VERSION_VNNI
 #define VERSION_VNNI(name) tally_plain_##name
 #endif
@@ -275,8 +280,9 @@ void tally_max_pool_scatter_s8(
       input, height, width, channels, window, output_height, output_width, g, gradient);
 }
 
-uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
-  return VERSION(mask_s32)(count, mask, values);
+uint32_t tally_masked_magnitude_s32(
+    int32_t count, const uint8_t *mask, const int32_t *values) {
+  return VERSION(masked_magnitude_s32)(count, mask, values);
 }
 
 uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {
@@ -292,6 +298,12 @@ void tally_add_s8(
 uint32_t tally_merge_size_s8(
     int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2) {
   return VERSION(merge_size_s8)(count, g1, m1, g2, m2);
+}
+
+void tally_merge_s8(
+    int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
+    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]) {
+  VERSION(merge_s8)(count, g1, m1, g2, m2, shift, first_element, key, counter);
 }
 
 int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted) {
@@ -310,6 +322,12 @@ void tally_sum_magnitudes_s8(
 
 void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {
   VERSION(keep_columns_s8)(rows, columns, kept, x);
+}
+
+void tally_gather_channels_s8(
+    int32_t positions, int32_t stride, const int32_t *channels, int32_t count,
+    const int8_t *source, int8_t *target) {
+  VERSION_AVX2(gather_channels_s8)(positions, stride, channels, count, source, target);
 }
 
 void tally_row_sums_s8(

@@ -21,20 +21,20 @@ TALLY_INLINE uint32_t magnitude(int32_t v) { return v < 0 ? 0u - (uint32_t)v : (
 // A shift by a lane's number would do, but where vectors cannot shift so, compilers shift with floats.
 static const uint8_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
 
-TALLY_INLINE uint32_t mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
+TALLY_INLINE uint32_t masked_magnitude_s32(
+    int32_t count, const uint8_t *mask, const int32_t *values) {
   uint32_t largest = 0;
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    const uint32_t bits = mask ? mask[i / 8] : 0xff;
+    const uint32_t bits = mask[i / 8];
     for (int32_t j = 0; j < 8; j++) {
-      const int32_t v = values[i + j] & -(int32_t)((bits & bit[j]) != 0);
-      values[i + j] = v;
-      largest = magnitude(v) > largest ? magnitude(v) : largest;
+      const uint32_t v = magnitude(values[i + j] & -(int32_t)((bits & bit[j]) != 0));
+      largest = v > largest ? v : largest;
     }
   }
   for (; i < count; i++) {
-    if (mask && !mask_bit(mask, (size_t)i)) values[i] = 0;
-    largest = magnitude(values[i]) > largest ? magnitude(values[i]) : largest;
+    const uint32_t v = mask_bit(mask, (size_t)i) ? magnitude(values[i]) : 0;
+    largest = v > largest ? v : largest;
   }
   return largest;
 }
@@ -96,6 +96,18 @@ TALLY_INLINE uint32_t merge_size_s8(
   return largest;
 }
 
+// Joined gradients: sums in pieces, rounded like any others. (A board has no stack for long ones.)
+enum { plain_piece = 128, avx2_piece = 1024, vnni_piece = 1024 };
+
+#define MERGE(level)                                                                            \
+  int32_t sums[level##_piece];                                                                  \
+  for (int32_t first = 0; first < count; first += level##_piece) {                              \
+    const int32_t n = smaller(count - first, level##_piece);                                    \
+    for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;          \
+    tally_##level##_shift_stochastic_s8(                                                        \
+        n, sums, shift, first_element + (uint32_t)first, key, counter, g1 + first, NULL);                       \
+  }
+
 // ---- Sums and counts
 
 TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wanted) {
@@ -104,48 +116,90 @@ TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wante
   return total;
 }
 
-// short_sums[j] += f(from[j]) over rows first ..< end, in loops of fixed length where there are many rows of it.
-#define ADD_ROWS(n, first, end, f)                                                              \
-  do {                                                                                          \
-    const int8_t *from = x + (first) * ldx + c;                                                 \
-    for (int32_t i = (first); i < (end); i++, from += ldx)                                      \
-      for (int32_t j = 0; j < (n); j++) short_sums[j] = (int16_t)(short_sums[j] + f(from[j]));  \
-  } while (0)
+TALLY_INLINE int16_t itself(int8_t v, const int absolute) {
+  return (int16_t)(absolute && v < 0 ? -v : v);
+}
 
-// sums[c] += Σ f(x). 255 rows of int8 stay within int16.
-#define SUM_ROWS(f)                                                                             \
-  for (int32_t c = 0; c < columns; c += 64) {                                                   \
-    const int32_t n = smaller(columns - c, 64);                                                 \
-    for (int32_t r = 0; r < rows; r += 255) {                                                   \
-      const int32_t end = smaller(rows, r + 255);                                               \
-      int16_t short_sums[64] = {0};                                                             \
-      switch (n) {                                                                              \
-        case 64: ADD_ROWS(64, r, end, f); break;                                                \
-        case 32: ADD_ROWS(32, r, end, f); break;                                                \
-        case 16: ADD_ROWS(16, r, end, f); break;                                                \
-        case 8: ADD_ROWS(8, r, end, f); break;                                                  \
-        default: ADD_ROWS(n, r, end, f);                                                        \
-      }                                                                                         \
-      for (int32_t j = 0; j < n; j++) sums[c + j] = wrapping_add(sums[c + j], short_sums[j]);   \
-    }                                                                                           \
+// sums[j] += Σ x[r][j], or of |x|, over up to 255 rows: they stay within int16.
+TALLY_INLINE void add_64_columns(
+    const int absolute, int32_t rows, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  int16_t short_sums[64] = {0};
+  for (int32_t r = 0; r < rows; r++) {
+    // Without these the compiler keeps the sums in memory.
+    int16_t row[64];
+    for (int32_t j = 0; j < 64; j++) row[j] = itself(x[r * ldx + j], absolute);
+    for (int32_t j = 0; j < 64; j++) short_sums[j] = (int16_t)(short_sums[j] + row[j]);
   }
+  for (int32_t j = 0; j < 64; j++) sums[j] = wrapping_add(sums[j], short_sums[j]);
+}
 
-TALLY_INLINE int itself(int8_t v) { return v; }
-TALLY_INLINE int absolute(int8_t v) { return v < 0 ? -v : v; }
+TALLY_INLINE void add_columns(
+    const int absolute, int32_t n, int32_t rows, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
+  int16_t short_sums[64] = {0};
+  for (int32_t r = 0; r < rows; r++, x += ldx)
+    for (int32_t j = 0; j < n; j++)
+      short_sums[j] = (int16_t)(short_sums[j] + itself(x[j], absolute));
+  for (int32_t j = 0; j < n; j++) sums[j] = wrapping_add(sums[j], short_sums[j]);
+}
+
+TALLY_INLINE void add_all_rows(
+    const int absolute, int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx,
+    int32_t *sums) {
+  int32_t c = 0;
+  for (; c + 64 <= columns; c += 64)
+    for (int32_t r = 0; r < rows; r += 255)
+      add_64_columns(absolute, smaller(rows - r, 255), x + r * ldx + c, ldx, sums + c);
+  if (c == columns) return;
+  for (int32_t r = 0; r < rows; r += 255)
+    add_columns(absolute, columns - c, smaller(rows - r, 255), x + r * ldx + c, ldx, sums + c);
+}
+
+// How many rows of so few columns are 64 bytes, where whole ones are; else 1.
+TALLY_INLINE int32_t rows_of_64(int32_t columns) {
+  return columns > 0 && columns < 64 && 64 % columns == 0 ? 64 / columns : 1;
+}
+
+TALLY_INLINE void sum_rows(
+    const int absolute, int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx,
+    int32_t *sums) {
+  // Several narrow rows at a time, as one of 64 columns.
+  const int32_t together = ldx == columns ? rows_of_64(columns) : 1;
+  if (together > 1) {
+    int32_t wide[64] = {0};
+    const int32_t whole = rows / together;
+    add_all_rows(absolute, whole, 64, x, 64, wide);
+    for (int32_t j = 0; j < 64; j++)
+      sums[j % columns] = wrapping_add(sums[j % columns], wide[j]);
+    rows -= whole * together;
+    x += (ptrdiff_t)whole * 64;
+  }
+  add_all_rows(absolute, rows, columns, x, ldx, sums);
+}
 
 TALLY_INLINE void sum_rows_s8(
     int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {
-  SUM_ROWS(itself)
+  sum_rows(0, rows, columns, x, ldx, sums);
 }
 
 TALLY_INLINE void sum_magnitudes_s8(
     int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
-  const ptrdiff_t ldx = columns;
-  SUM_ROWS(absolute)
+  sum_rows(1, rows, columns, x, columns, sums);
 }
 
 TALLY_INLINE void keep_columns_s8(
     int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {
+  const int32_t together = rows_of_64(columns);
+  if (together > 1) {
+    int8_t keep[64];
+    for (int32_t j = 0; j < 64; j++) {
+      const int32_t c = j % columns;
+      keep[j] = (int8_t)-(kept[c / 8] >> (c % 8) & 1);
+    }
+    for (; rows >= together; rows -= together, x += 64)
+      for (int32_t j = 0; j < 64; j++) x[j] &= keep[j];
+    for (int32_t j = 0; j < rows * columns; j++) x[j] &= keep[j];
+    return;
+  }
   for (int32_t c = 0; c < columns; c += 64) {
     const int32_t n = smaller(columns - c, 64);
     int8_t keep[64];
@@ -154,12 +208,6 @@ TALLY_INLINE void keep_columns_s8(
     if (n == 64) {
       for (int32_t r = 0; r < rows; r++, to += columns)
         for (int32_t j = 0; j < 64; j++) to[j] &= keep[j];
-    } else if (n == 32) {
-      for (int32_t r = 0; r < rows; r++, to += columns)
-        for (int32_t j = 0; j < 32; j++) to[j] &= keep[j];
-    } else if (n == 16) {
-      for (int32_t r = 0; r < rows; r++, to += columns)
-        for (int32_t j = 0; j < 16; j++) to[j] &= keep[j];
     } else {
       for (int32_t r = 0; r < rows; r++, to += columns)
         for (int32_t j = 0; j < n; j++) to[j] &= keep[j];
@@ -287,6 +335,11 @@ TALLY_INLINE void sizes_of_accumulators(
       int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2) {              \
     return merge_size_s8(count, g1, m1, g2, m2);                                                \
   }                                                                                             \
+  TARGET void tally_##level##_merge_s8(                                                         \
+      int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,       \
+      uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]) {               \
+    MERGE(level)                                                                                \
+  }                                                                                             \
   TARGET int32_t tally_##level##_count_s8(int32_t count, const int8_t *values, int32_t wanted) {\
     return count_s8(count, values, wanted);                                                     \
   }                                                                                             \
@@ -313,9 +366,9 @@ TALLY_INLINE void sizes_of_accumulators(
   }
 
 #define MASKS(level, TARGET)                                                                    \
-  TARGET uint32_t tally_##level##_mask_s32(                                                     \
-      int32_t count, const uint8_t *mask, int32_t *values) {                                    \
-    return mask_s32(count, mask, values);                                                       \
+  TARGET uint32_t tally_##level##_masked_magnitude_s32(                                         \
+      int32_t count, const uint8_t *mask, const int32_t *values) {                              \
+    return masked_magnitude_s32(count, mask, values);                                           \
   }                                                                                             \
   TARGET uint32_t tally_##level##_pass_s8(                                                      \
       int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out) {                       \
@@ -339,18 +392,3 @@ MASKS(avx2, AVX2)
 SIZES(avx2, AVX2, count_bins)
 LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), count_bins_vnni)
 #endif
-
-// ---- Joined gradients: sums in pieces, rounded like any others
-
-void tally_merge_s8(
-    int32_t count, int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2, int32_t shift,
-    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]) {
-  enum { piece = 128 };
-  int32_t sums[piece];
-  for (int32_t first = 0; first < count; first += piece) {
-    const int32_t n = smaller(count - first, piece);
-    for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;
-    tally_shift_stochastic_s8(
-        n, sums, shift, first_element + (uint32_t)first, key, counter, g1 + first, NULL);
-  }
-}

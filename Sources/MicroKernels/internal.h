@@ -149,10 +149,11 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, max_pool_s8);             \
   TALLY_VERSION(level, max_pool_gradient_s8);    \
   TALLY_VERSION(level, max_pool_scatter_s8);     \
-  TALLY_VERSION(level, mask_s32);                \
+  TALLY_VERSION(level, masked_magnitude_s32);    \
   TALLY_VERSION(level, pass_s8);                 \
   TALLY_VERSION(level, add_s8);                  \
   TALLY_VERSION(level, merge_size_s8);           \
+  TALLY_VERSION(level, merge_s8);                \
   TALLY_VERSION(level, count_s8);                \
   TALLY_VERSION(level, sum_rows_s8);             \
   TALLY_VERSION(level, sum_magnitudes_s8);       \
@@ -172,10 +173,12 @@ TALLY_HIDDEN void tally_depthwise_scatter_s8(
 TALLY_VERSIONS(plain);
 TALLY_VERSION(plain, gemm_s8_runs);
 TALLY_VERSION(plain, pack_positions_s8);
+TALLY_VERSION(plain, gather_channels_s8);
 TALLY_VERSION(plain, sha256_blocks);
 TALLY_HIDDEN extern const uint32_t tally_sha256_constants[64];
 #if TALLY_X86
 TALLY_VERSIONS(avx2);
+TALLY_VERSION(avx2, gather_channels_s8);
 TALLY_VERSIONS(vnni);
 TALLY_VERSION(vnni, gemm_s8_runs);
 TALLY_VERSION(vnni, pack_positions_s8);

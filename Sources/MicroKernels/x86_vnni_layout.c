@@ -115,9 +115,40 @@ VNNI_INLINE void store16(int8_t *out, int32_t count, __m128i bytes) {
     _mm_mask_storeu_epi8(out, first16(count), bytes);
 }
 
-// (64 rows × 16 columns with whole-vector stores was tried: gathering the lanes costs more.)
+// Up to 16 columns: a lane for each 16 of 64 rows, so that a column is one vector. (With more columns
+// gathering the lanes costs more than it saves.)
+VNNI_INLINE void transpose_narrow(
+    int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  const __mmask16 load = first16(columns);
+  for (int32_t r = 0; r < rows; r += 64) {
+    __m512i v[16];
+    UNROLLED for (int i = 0; i < 16; i++) {
+      __m128i lanes[4];
+      UNROLLED for (int l = 0; l < 4; l++)
+        lanes[l] = r + 16 * l + i < rows
+                       ? _mm_maskz_loadu_epi8(load, src + (r + 16 * l + i) * lds)
+                       : _mm_setzero_si128();
+      const __m256i low = _mm256_set_m128i(lanes[1], lanes[0]);
+      v[i] = _mm512_inserti64x4(
+          _mm512_castsi256_si512(low), _mm256_set_m128i(lanes[3], lanes[2]), 1);
+    }
+    transpose_bytes(v);
+    const __mmask64 present = first64(rows - r);
+    UNROLLED for (int j = 0; j < 16; j++)
+      if (j < columns) _mm512_mask_storeu_epi8(dst + j * ldd + r, present, v[j]);
+  }
+}
+
 VNNI void tally_vnni_transpose_s8(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  if (columns == 1 && lds == 1) {
+    __builtin_memcpy(dst, src, (size_t)rows);
+    return;
+  }
+  if (columns <= 16 && rows > 16) {
+    transpose_narrow(rows, columns, src, lds, dst, ldd);
+    return;
+  }
   for (int32_t c = 0; c < columns; c += 64) {
     const __mmask64 load = first64(columns - c);
     for (int32_t r = 0; r < rows; r += 16) {

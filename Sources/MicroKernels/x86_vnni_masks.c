@@ -15,21 +15,29 @@ VNNI_INLINE uint64_t mask_bits(const uint8_t *mask, int32_t bytes) {
   return bits;
 }
 
-VNNI uint32_t tally_vnni_mask_s32(int32_t count, const uint8_t *mask, int32_t *values) {
-  __m512i largest = _mm512_setzero_si512();
-  for (int32_t i = 0; i < count; i += 64) {
-    const int32_t n = smaller(count - i, 64);
-    const uint64_t bits = mask_bits(mask ? mask + i / 8 : mask, (n + 7) / 8);
-    UNROLLED for (int j = 0; j < 4; j++) {
-      if (n <= 16 * j) break;
-      const __mmask16 present = first16(n - 16 * j);
-      int32_t *at = values + i + 16 * j;
-      const __m512i v = _mm512_maskz_loadu_epi32(present & (__mmask16)(bits >> 16 * j), at);
-      largest = _mm512_max_epu32(largest, _mm512_abs_epi32(v));
-      if (mask) _mm512_mask_storeu_epi32(at, present, v);
-    }
+VNNI uint32_t tally_vnni_masked_magnitude_s32(
+    int32_t count, const uint8_t *mask, const int32_t *values) {
+  __m512i largest[4];
+  UNROLLED for (int j = 0; j < 4; j++) largest[j] = _mm512_setzero_si512();
+  int32_t i = 0;
+#define ADD_64(present)                                                                      \
+  UNROLLED for (int j = 0; j < 4; j++)                                                       \
+    largest[j] = _mm512_max_epu32(                                                           \
+        largest[j],                                                                          \
+        _mm512_abs_epi32(_mm512_maskz_loadu_epi32(                                           \
+            (__mmask16)((present) >> 16 * j), values + i + 16 * j)))
+  for (; i + 64 <= count; i += 64) {
+    uint64_t bits;
+    __builtin_memcpy(&bits, mask + i / 8, 8);
+    ADD_64(bits);
   }
-  return _mm512_reduce_max_epu32(largest);
+  if (i < count) {
+    const uint64_t bits = mask_bits(mask + i / 8, (count - i + 7) / 8) & first64(count - i);
+    ADD_64(bits);
+  }
+#undef ADD_64
+  return _mm512_reduce_max_epu32(_mm512_max_epu32(
+      _mm512_max_epu32(largest[0], largest[1]), _mm512_max_epu32(largest[2], largest[3])));
 }
 
 VNNI uint32_t tally_vnni_pass_s8(

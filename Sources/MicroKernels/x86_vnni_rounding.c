@@ -255,6 +255,51 @@ TALLY_INLINE struct stochastic_shift split(int32_t shift) {
   return s;
 }
 
+// 64 values with 32 lanes in each of two vectors, from which `bits` are taken already.
+VNNI_INLINE __m512i rounded64(
+    const int has_before, const int32_t *acc, __m128i before, __m128i after, __m512i r0,
+    __m512i r1) {
+  const __m256i lanes[4] = {
+      _mm512_castsi512_si256(r0), _mm512_extracti64x4_epi64(r0, 1), _mm512_castsi512_si256(r1),
+      _mm512_extracti64x4_epi64(r1, 1)};
+  __m512i v[4];
+  UNROLLED for (int j = 0; j < 4; j++) {
+    v[j] = _mm512_loadu_si512(acc + 16 * j);
+    if (has_before) v[j] = _mm512_sra_epi32(v[j], before);
+    v[j] = _mm512_sra_epi32(_mm512_add_epi32(v[j], _mm512_cvtepu16_epi32(lanes[j])), after);
+  }
+  // The packs saturate, and leave the dwords in the order that `ordered` undoes.
+  const __m512i bytes =
+      _mm512_packs_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
+  return _mm512_max_epi8(ordered(bytes), _mm512_set1_epi8(-127));
+}
+
+// Runs of 128 values from the first lane of a block on. Returns how many values that were.
+VNNI_INLINE int32_t round_whole_runs(
+    const int has_before, const int has_mask, int32_t count, const int32_t *acc,
+    struct stochastic_shift s, const struct philox_stream *stream, uint32_t first_element,
+    int8_t *out, const uint8_t *mask) {
+  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
+  const __m512i bits = _mm512_set1_epi16((int16_t)s.bits);
+  int32_t i = 0;
+  for (; i + 128 <= count; i += 128) {
+    __m512i r[4];
+    philox16(stream, (first_element + (uint32_t)i) / 8, r);
+    UNROLLED for (int j = 0; j < 4; j++) r[j] = _mm512_and_si512(r[j], bits);
+    UNROLLED for (int half = 0; half < 2; half++) {
+      __m512i v = rounded64(
+          has_before, acc + i + 64 * half, before, after, r[2 * half], r[2 * half + 1]);
+      if (has_mask) {
+        uint64_t kept;
+        __builtin_memcpy(&kept, mask + i / 8 + 8 * half, 8);
+        v = _mm512_maskz_mov_epi8(kept, v);
+      }
+      _mm512_storeu_si512(out + i + 64 * half, v);
+    }
+  }
+  return i;
+}
+
 VNNI void tally_vnni_shift_stochastic_s8(
     int32_t count, const int32_t *acc, int32_t shift, uint32_t first_element,
     const uint32_t key[2], const uint32_t counter[3], int8_t *out, const uint8_t *mask) {
@@ -264,8 +309,17 @@ VNNI void tally_vnni_shift_stochastic_s8(
   const __m512i low = _mm512_set1_epi32(-127), high = _mm512_set1_epi32(127);
   const struct philox_stream stream = philox_stream(key, counter);
   const int32_t run = lane_run(first_element);
+  int32_t i = 0;
+  if (run == 128) {
+    if (s.before > 0)
+      i = round_whole_runs(1, mask != NULL, count, acc, s, &stream, first_element, out, mask);
+    else if (mask)
+      i = round_whole_runs(0, 1, count, acc, s, &stream, first_element, out, mask);
+    else
+      i = round_whole_runs(0, 0, count, acc, s, &stream, first_element, out, mask);
+  }
   uint16_t lanes[LANE_BUFFER] = {0};
-  for (int32_t i = 0; i < count; i += run) {
+  for (; i < count; i += run) {
     const uint16_t *r = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     const int32_t end = smaller(run, count - i);
     for (int32_t j = 0; j < end; j += 16) {

@@ -110,7 +110,7 @@ extension Backward {
     gatherChannels(
       g, positions: shape.output.positions, stride: shape.output.channels, list, into: part)
     let operand = kept.turnWeights(
-      session.weights(index, node), of: list,
+      session.weights(index, node), of: list, forWindows: tiling.readsGradientRuns,
       gatheringInto: session.arena.view(
         workspace + tiling.turnedWeights, kept.weightCount, of: Int8.self),
       packingInto: session.arena.view(
@@ -127,13 +127,25 @@ extension Backward {
     _ body: (_ block: View<Int32>, _ firstRow: Int) -> Void
   ) {
     let trained = session.trainedShape(index, shape)
+    if keeping == .channels && samples == 1 {
+      // Nothing to add: the sample's rows are those of the gradient.
+      let list = keptList(index, node, tiling, at: tiling.keptWeightList, sample: 0)
+      let product =
+        isComputed
+        ? keptProduct(index, trained, tiling, list)
+        : keptWeightGradient(index, node, shape, db, tiling, list, sample: 0)
+      for j in 0..<list.count {
+        body(product.slice(j * trained.depth, trained.depth), Int(list[j]))
+      }
+      return
+    }
     let selection = session.weightSelection(index, shape)
     let rowCount = keeping == .inPlace ? 1 : trained.output.channels
     let area = session.arena.view(
       table.offset(index + 1, .backwardWorkspace) + tiling.weightGradient,
       rowCount * trained.depth, of: Int32.self)
     if keeping == .channels && !isComputed {
-      keptWeightGradient(index, node, shape, db, tiling, area)
+      joinedWeightGradient(index, node, shape, db, tiling, area)
     }
     for row in 0..<trained.output.channels {
       let channel = selection?.outputChannel(row) ?? row
@@ -188,45 +200,70 @@ extension Backward {
   }
 
   /// dw of all samples, each from its kept channels: smaller products, added to the rows they are of.
-  private func keptWeightGradient(
+  private func joinedWeightGradient(
     _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>, _ tiling: Tiling,
     _ area: View<Int32>
   ) {
     let trained = session.trainedShape(index, shape)
-    let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
-    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
-    let workspace = table.offset(index + 1, .backwardWorkspace)
-    let scratch = session.arena.view(
-      workspace + tiling.weightGradientWorkspace, tiling.weightGradientWorkspaceByteCount,
-      of: Int8.self)
-    area.fill(0)
+    for row in 0..<trained.output.channels where isTouched(index, node, row) {
+      area.slice(row * trained.depth, trained.depth).fill(0)
+    }
     for sample in 0..<samples {
       let list = keptList(index, node, tiling, at: tiling.keptWeightList, sample: sample)
-      guard list.count > 0 else { continue }
-      let kept = trained.keeping(list.count)
-      let part = session.arena.view(
-        workspace + tiling.keptWeightOutput, kept.output.count, of: Int8.self)
-      gatherChannels(
-        gradient(index + 1, sample: sample), positions: shape.output.positions,
-        stride: shape.output.channels, list, into: part)
-      let product = session.arena.view(
-        workspace + tiling.keptWeightGradient, kept.weightCount, of: Int32.self)
-      product.fill(0)
-      kept.weightGradient(
-        inputs.slice(sample * trained.input.count, trained.input.count), part,
-        padding: Int8(truncatingIfNeeded: zeroPoint), channels: 0..<list.count,
-        rows: 0..<shape.output.height, workspace: scratch, into: product)
+      let product = keptWeightGradient(index, node, shape, nil, tiling, list, sample: sample)
       for j in 0..<list.count {
         area.slice(Int(list[j]) * trained.depth, trained.depth)
           .add(product.slice(j * trained.depth, trained.depth))
       }
     }
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     guard zeroPoint != 0 else { return }
-    for row in 0..<trained.output.channels {
-      let correction = zeroPoint &* db[row]
-      let sums = area.slice(row * trained.depth, trained.depth)
-      if correction != 0 { for k in 0..<sums.count { sums[k] &-= correction } }
+    for row in 0..<trained.output.channels where db[row] != 0 {
+      area.slice(row * trained.depth, trained.depth).subtract(zeroPoint &* db[row])
     }
+  }
+
+  /// Where a sample's kept rows of dw lie.
+  private func keptProduct(
+    _ index: Int, _ trained: Convolution, _ tiling: Tiling, _ list: View<Int32>
+  ) -> View<Int32> {
+    session.arena.view(
+      table.offset(index + 1, .backwardWorkspace) + tiling.keptWeightGradient,
+      list.count * trained.depth, of: Int32.self)
+  }
+
+  /// The rows of one sample's dw for its kept channels; with `db` less their zero-point terms.
+  private func keptWeightGradient(
+    _ index: Int, _ node: Node, _ shape: Convolution, _ db: View<Int32>?, _ tiling: Tiling,
+    _ list: View<Int32>, sample: Int
+  ) -> View<Int32> {
+    let trained = session.trainedShape(index, shape)
+    let workspace = table.offset(index + 1, .backwardWorkspace)
+    let product = keptProduct(index, trained, tiling, list)
+    guard list.count > 0 else { return product }
+    let inputs = session.selectedInput(index, shape) ?? session.activation(node.firstInput)
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
+    let kept = trained.keeping(list.count)
+    let part = session.arena.view(
+      workspace + tiling.keptWeightOutput, kept.output.count, of: Int8.self)
+    gatherChannels(
+      gradient(index + 1, sample: sample), positions: trained.output.positions,
+      stride: trained.output.channels, list, into: part)
+    product.fill(0)
+    kept.weightGradient(
+      inputs.slice(sample * trained.input.count, trained.input.count), part,
+      padding: Int8(truncatingIfNeeded: zeroPoint), channels: 0..<list.count,
+      rows: 0..<trained.output.height,
+      workspace: session.arena.view(
+        workspace + tiling.weightGradientWorkspace, tiling.weightGradientWorkspaceByteCount,
+        of: Int8.self),
+      into: product)
+    if let db, zeroPoint != 0 {
+      for j in 0..<list.count {
+        product.slice(j * trained.depth, trained.depth).subtract(zeroPoint &* db[Int(list[j])])
+      }
+    }
+    return product
   }
 }
 
@@ -275,6 +312,11 @@ extension View<Int32> {
   /// Adds element by element, wrapping.
   func add(_ other: View<Int32>) {
     for index in 0..<count { self[index] &+= other[index] }
+  }
+
+  /// Takes a value from every element, wrapping.
+  fileprivate func subtract(_ value: Int32) {
+    for index in 0..<count { self[index] &-= value }
   }
 }
 

@@ -137,7 +137,8 @@ struct Backward {
     let count = network.shape(ofTensor: tensor).count
     let isMerge = table.hasGradient(tensor)
     func forEachTile(
-      computing: Bool, _ body: (_ tile: View<Int32>, _ sample: Int, _ first: Int) -> Void
+      computing: Bool,
+      _ body: (_ tile: View<Int32>, _ mask: View<UInt8>?, _ sample: Int, _ first: Int) -> UInt32
     ) -> UInt32 {
       session.share(samples, parts: parts) { samples, part in
         var largest: UInt32 = 0
@@ -148,20 +149,20 @@ struct Backward {
             let length = min(tile, count - first)
             let start = keeping ? sample * count + first : part * tile
             let values = accumulators.slice(start, length)
-            if computing {
-              produce(sample, first, values, part)
-              let size =
-                mask.map { apply(mask: $0, to: values, first: first) } ?? largestMagnitude(values)
-              largest = max(largest, size)
-            }
-            body(values, sample, first)
+            if computing { produce(sample, first, values, part) }
+            largest = max(largest, body(values, mask, sample, first))
             first += length
           }
         }
         return largest
       }
     }
-    let largest = scale == .zero ? 0 : forEachTile(computing: true) { _, _, _ in }
+    var largest: UInt32 = 0
+    if scale != .zero {
+      largest = forEachTile(computing: true) { values, mask, _, first in
+        mask.map { largestMagnitude(values, mask: $0, first: first) } ?? largestMagnitude(values)
+      }
+    }
     let target = gradient(tensor, isMerge ? .incomingGradient : .gradient)
     if largest == 0 {
       if !isMerge { finish(tensor, .zero, isMerge: false, node: node, slot: slot) }
@@ -169,10 +170,12 @@ struct Backward {
     }
     let shift = gradientShift(largest)
     let lanes = stream(.gradientRounding, 4 * node + slot)
-    _ = forEachTile(computing: !keeping) { values, sample, first in
+    _ = forEachTile(computing: !keeping) { values, mask, sample, first in
       let start = sample * count + first
       roundGradient(
-        values, shift: shift, lanes, first: start, into: target.slice(start, values.count))
+        values, mask: mask, inSample: first, shift: shift, lanes, first: start,
+        into: target.slice(start, values.count))
+      return 0
     }
     finish(
       tensor, scale.multiplied(byPowerOfTwo: shift), isMerge: isMerge, node: node, slot: slot)

@@ -41,6 +41,10 @@ struct BuiltCommand {
     return process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
   }
 
+  /// What Tools/sanitize.sh tells the processes it watches.
+  private static let sanitizer = ProcessInfo.processInfo.environment
+    .filter { ["TSAN_OPTIONS", "ASAN_OPTIONS", "TEST_TMPDIR"].contains($0.key) }
+
   /// What a line of the shell gives in which `$TALLY` is the command.
   struct Outcome {
     var status: Int32
@@ -53,9 +57,9 @@ struct BuiltCommand {
     process.executableURL = URL(fileURLWithPath: "/bin/bash")
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
     process.arguments = ["-c", line]
-    process.environment = [
+    process.environment = sanitizer.merging([
       "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "TALLY": try #require(path),
-    ]
+    ]) { $1 }
     let output = URL(fileURLWithPath: "\(folder).output")
     let error = URL(fileURLWithPath: "\(folder).error")
     defer { for url in [output, error] { try? FileManager.default.removeItem(at: url) } }

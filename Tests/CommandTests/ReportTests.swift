@@ -86,6 +86,77 @@ import Testing
     withExtendedLifetime((model, samples, run)) {}
   }
 
+  @Test("with targets nothing is right or wrong: neither the run nor its page says so")
+  func targets() throws {
+    let box = try Sandbox()
+    let x = NumericArray(shape: [6, 12], storage: .uint8((0..<72).map { UInt8($0) }))
+    let y = NumericArray(shape: [6, 3], storage: .float32((0..<18).map { Float($0) / 18 }))
+    try box.write(
+      ZipArchive.stored([
+        ("x.npy", try NumpyArray.encoded(x)), ("y.npy", try NumpyArray.encoded(y)),
+      ]), "t.npz")
+    let run = box.run(
+      "train", "m.tally", "--data", "t.npz", "--recipe", "r.json", "-o", "out.tally", "--journal",
+      "run.tlj", "--validate", "t.npz")
+    #expect(run.status == 0 && run.error.contains("loss") && !run.error.contains("acc"), "\(run)")
+    let report = box.run(
+      "report", "run.tlj", "-m", "m.tally", "--result", "out.tally", "--data", "t.npz", "-o",
+      box.path("t.html"))
+    #expect(report.status == 0, "\(report.error)")
+    let page = try text(box, "t.html")
+    #expect(page.contains("loss on test data") && page.contains("<th>validation loss</th>"))
+    #expect(!page.contains("right while") && !page.contains("<th>right</th>"))
+    #expect(!page.contains("nats"))
+    // Labels: they do.
+    let labelled = try trained()
+    #expect(
+      labelled.run("report", "run.tlj", "-m", "m.tally", "-o", labelled.path("l.html")).status == 0)
+    let other = try text(labelled, "l.html")
+    #expect(other.contains("right while") && other.contains("<th>right</th>"))
+    #expect(other.contains("loss of each step, nats"))
+  }
+
+  /// With k = 3 of 10 channels of which 2 are not 0, all that there is has been kept, not 150 %.
+  @Test("a kept share is of the channels that are not 0")
+  func keptShare() {
+    let kept = LoadedJournal.Kept(selected: 3, touched: 2, active: 2)
+    var file = EventFile(wallTime: 0)
+    let start = file.bytes.count
+    file.add(.kept(RunHistory.KeptStep(step: 0, nodes: [kept])))
+    let record = Array(file.bytes[(start + 12)..<(file.bytes.count - 4)])
+    let value = scalar(record)
+    #expect(value?.0 == "kept/0" && value?.1 == 1)
+  }
+
+  @Test("the scheme names what zeroth order trains")
+  func zerothOrderScheme() throws {
+    let box = try Sandbox()
+    try box.write(Array(ReplayTests.recipe.utf8), "r.json")
+    #expect(box.train().status == 0)
+    #expect(
+      box.run("report", "run.tlj", "-m", "m.tally", "-o", box.path("zo.html")).status == 0)
+    let page = try text(box, "zo.html")
+    #expect(page.contains("by zeroth order (weights, gain)") && page.contains("loss and update"))
+    #expect(page.contains("Loss differences of the perturbations"))
+  }
+
+  @Test("more curves than colors become a chart of the whole and a table by layer")
+  func manyCurves() {
+    func curves(_ count: Int) -> LayerCurves {
+      LayerCurves(
+        title: "share",
+        curves: (0..<count).map {
+          LineChart.Curve(name: "layer \($0)", points: [(0, 100 * $0), (1, 200 * $0)])
+        }, whole: LineChart.Curve(name: "all layers", points: [(0, 300), (1, 600)]), scale: 100,
+        isPercent: true)
+    }
+    let few = curves(6).html
+    #expect(few.components(separatedBy: "<polyline").count == 7 && !few.contains("<table"))
+    let many = curves(7).html
+    #expect(many.components(separatedBy: "<polyline").count == 2 && many.contains("all layers"))
+    #expect(many.contains(">layer 6</td><td>6.00 %</td><td>9.00 %</td><td>12.00 %</td>"))
+  }
+
   @Test("names from outside are escaped")
   func escaping() {
     #expect(
@@ -209,6 +280,14 @@ import Testing
       let steps = Set(zip(ticks, ticks.dropFirst()).map { $1 - $0 })
       #expect(steps.count == 1, "\(ticks)")
     }
+  }
+
+  @Test("an axis says where its points begin and end, however they are averaged")
+  func ends() {
+    let points = (0..<4000).map { (x: $0, y: 1) }
+    let chart = LineChart(
+      title: "t", curves: [LineChart.Curve(name: "c", points: points)], scale: 1)
+    #expect(chart.svg.contains(">step 0</text>") && chart.svg.contains(">3,999</text>"))
   }
 
   @Test("many points are averaged, few are kept")

@@ -33,9 +33,11 @@ extension MicroKernels {
         Self.atEachLevel { level in
           let fencedWords = FencedMemory(words)
           let maskBase = isMasked ? UnsafePointer(fencedMask.base) : nil
-          let largest = tally_mask_s32(Int32(count), maskBase, fencedWords.base)
-          #expect(fencedWords.array == expectedWords, "\(count) at level \(level)")
-          #expect(largest == Self.magnitude(expectedWords), "\(count) at level \(level)")
+          if isMasked {
+            let largest = tally_masked_magnitude_s32(
+              Int32(count), fencedMask.base, fencedWords.base)
+            #expect(largest == Self.magnitude(expectedWords), "\(count) at level \(level)")
+          }
           let out = GuardedOutput<Int8>(count, filledWith: 0x55)
           let most = tally_pass_s8(Int32(count), fencedBytes.base, maskBase, out.base)
           #expect(out.array == expectedBytes && out.guardsHold, "\(count) at level \(level)")
@@ -137,7 +139,7 @@ extension MicroKernels {
     var random = MicroKernelsRandom("merges")
     let key: [UInt32] = [11, 12]
     let counter: [UInt32] = [13, 14, 15]
-    for count in Self.lengths {
+    for count in Self.lengths + [1023, 1024, 1025, 2100] {
       let g1 = random.bytes(count)
       let g2 = random.bytes(count)
       let (m1, m2) = (Int32(1 << 15), Int32(random.int(0...1 << 15)))
@@ -214,6 +216,31 @@ extension MicroKernels {
         for i in x.indices { out.base[i] = x[i] }
         tally_keep_columns_s8(Int32(rows), Int32(columns), kept, out.base)
         #expect(out.array == left && out.guardsHold, "\(rows)×\(columns) at level \(level)")
+      }
+    }
+  }
+
+  @Test("channels gathered from every position")
+  func gathers() {
+    var random = MicroKernelsRandom("gathers")
+    for trial in 0..<200 {
+      let stride = [1, 2, 8, 10, 16, 17, 32, 64, 70, 600][trial % 10]
+      let positions = random.int(0...40)
+      // None, few, half, nearly all; ascending but for a few.
+      let share = trial / 10 % 4
+      var channels = (0..<Int32(stride)).filter { _ in random.int(0...3) < share }
+      if trial % 7 == 0 { channels.reverse() }
+      let x = random.bytes(positions * stride)
+      let expected = (0..<positions).flatMap { p in channels.map { x[p * stride + Int($0)] } }
+      let fenced = (FencedMemory(x), FencedMemory(channels))
+      Self.atEachLevel { level in
+        let out = GuardedOutput<Int8>(expected.count, filledWith: 0x55)
+        tally_gather_channels_s8(
+          Int32(positions), Int32(stride), fenced.1.base, Int32(channels.count), fenced.0.base,
+          out.base)
+        #expect(
+          out.array == expected && out.guardsHold,
+          "\(positions)×\(stride) → \(channels.count) at level \(level)")
       }
     }
   }

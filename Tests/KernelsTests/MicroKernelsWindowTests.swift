@@ -230,12 +230,20 @@ extension MicroKernels {
         }
       }
       let fenced = (FencedMemory(g), FencedMemory(weights))
+      // [taps, outputs, inputs]
+      let byOutput = FencedMemory(
+        (0..<weights.count).map { weights[$0 % inputs * shape.taps * outputs + $0 / inputs] })
       let cut = Int32(random.int(1...shape.height))
       Self.atEachLevel { level in
         let packed = GuardedOutput<UInt8>(
           tally_packed_gradient_s8_bytes(Int32(inputs), &window, Int32(outputs)), filledWith: 0x55)
         tally_pack_gradient_s8(
           Int32(inputs), &window, Int32(outputs), fenced.1.base, packed.base)
+        let same = GuardedOutput<UInt8>(packed.array.count, filledWith: 0x55)
+        tally_pack_gradient_s8_transposed(
+          Int32(inputs), &window, Int32(outputs), byOutput.base, same.base)
+        #expect(
+          same.array == packed.array && same.guardsHold, "\(shape), \(outputs) at level \(level)")
         let dx = GuardedOutput<Int32>(expected.count, filledWith: 0x5555_5555)
         for (first, end) in [(0, cut), (cut, Int32(shape.height))] where first < end {
           let padded = GuardedOutput<Int8>(

@@ -44,7 +44,7 @@ public enum DecimalText {
     return "\(ratio(UInt64(count), UInt64(unit.0), places: 1)) \(unit.1)"
   }
 
-  /// Thousands apart: `1 437`.
+  /// Thousands apart: `1,437`.
   public static func grouped(_ count: some BinaryInteger) -> String {
     var text = ""
     let digits = Array(String(count))

@@ -43,10 +43,10 @@ public struct EpochResult: Equatable, Sendable {
 }
 
 extension Trainer.Evaluation {
-  /// `loss 0.4120 acc 87.10 %`.
-  public var summary: String {
-    "loss \(DecimalText.meanLoss(loss, count: samples)) "
-      + "acc \(DecimalText.percent(correct, of: samples))"
+  /// `loss 0.4120 acc 87.10 %`; with targets there is nothing to be right.
+  public func summary(hasLabels: Bool = true) -> String {
+    let text = "loss \(DecimalText.meanLoss(loss, count: samples))"
+    return hasLabels ? "\(text) acc \(DecimalText.percent(correct, of: samples))" : text
   }
 
   public var json: JSONOutput {

@@ -33,7 +33,7 @@ public struct EventFile {
       add("clipped", Float(step.clipped))
     case .kept(let step):
       for (index, counts) in step.nodes.enumerated() where counts.active > 0 {
-        add("kept/\(index)", Float(counts.selected) / Float(counts.active))
+        add("kept/\(index)", Float(counts.touched) / Float(counts.active))
       }
     case .differences(let step):
       let mean = Float(step.magnitude) / 65536 / Float(max(1, step.count))

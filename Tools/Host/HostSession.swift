@@ -3,13 +3,15 @@ public import Tally
 
 /// A session with the memory it works in.
 public final class HostSession {
+  /// Works in this object's memory, so this object must outlive it (`AlignedMemory`).
   public let session: Session
   public let model: LoadedModel
   /// What the arena was planned to be; the arena is exactly that large.
   public let plannedByteCount: Int
   private let arena: AlignedMemory
 
-  /// - Parameter request: what to plan for; its views must outlive the session.
+  /// - Parameter request: what to plan for; the owners of its views, such as a `RecipeMemory`, must
+  ///   outlive the session.
   public init(_ model: LoadedModel, _ request: SessionRequest) throws(MemoryPlanError) {
     self.model = model
     var request = request

@@ -4,7 +4,7 @@ public import Tally
 /// A checkpoint file in memory.
 public final class LoadedCheckpoint {
   private let memory: AlignedMemory
-  /// Valid as long as this object lives.
+  /// A view: this object must outlive it (`AlignedMemory`).
   public let checkpoint: Checkpoint
 
   public init(_ bytes: [UInt8]) throws(CheckpointError) {

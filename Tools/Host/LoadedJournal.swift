@@ -4,7 +4,7 @@ public import Tally
 /// A journal in memory, read once from end to end: what it binds, what it says, how far it is good.
 public final class LoadedJournal {
   private let memory: AlignedMemory
-  /// Valid as long as this object lives.
+  /// A view: this object must outlive it (`AlignedMemory`), as it must `inputs` and `reader`.
   public let bytes: View<UInt8>
 
   /// What the begin record binds; nil if the journal ends before it or it is broken.

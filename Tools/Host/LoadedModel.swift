@@ -4,7 +4,7 @@ public import Tally
 /// A model file in memory, validated.
 public final class LoadedModel {
   private let memory: AlignedMemory
-  /// Valid as long as this object lives.
+  /// A view: this object must outlive it (`AlignedMemory`). Never `LoadedModel(bytes).network`.
   public let network: Network
 
   /// - Throws: `ModelError` naming the first byte found wrong.

@@ -54,6 +54,11 @@ public struct PlannedMemory: Sendable {
     }
   }
 
+  /// Layers that have a buffer of this purpose, in order.
+  func layers(with purpose: BufferPurpose) -> [String] {
+    buffers.filter { $0.purpose == purpose.words }.map(\.layer)
+  }
+
   /// The same by layer, each with its buffers.
   public var byLayer: [(name: String, byteCount: Int, buffers: [(name: String, byteCount: Int)])] {
     var layers: [(name: String, byteCount: Int, buffers: [(name: String, byteCount: Int)])] = []

@@ -3,6 +3,7 @@ public import Tally
 
 /// A data set as the network reads it: int8 inputs, labels or Q16 targets, leaf digests.
 public final class PreparedSamples {
+  /// Views: this object must outlive them (`AlignedMemory`).
   public let samples: Samples
   public let digest: Digest
   private let values: AlignedMemory

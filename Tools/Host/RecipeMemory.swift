@@ -4,7 +4,7 @@ public import Tally
 /// A recipe's canonical bytes in memory, validated for a model.
 public final class RecipeMemory {
   private let memory: AlignedMemory
-  /// Valid as long as this object lives.
+  /// A view: this object must outlive it (`AlignedMemory`). Never `RecipeMemory(…).recipe`.
   public let recipe: Recipe
 
   /// - Throws: `RecipeError` naming the byte.

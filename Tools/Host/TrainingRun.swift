@@ -5,6 +5,7 @@ package import Training
 /// A run and everything it lives in: model, recipe, samples, session memory.
 public final class TrainingRun {
   public let model: LoadedModel
+  /// Works in this object's memory, so this object must outlive it (`AlignedMemory`).
   public internal(set) var run: Run
   private let recipeMemory: RecipeMemory
   private let samples: PreparedSamples
@@ -47,7 +48,10 @@ public final class TrainingRun {
       validation: validation?.samples, validationDigest: validation?.digest)
   }
 
+  /// A view: this object must outlive it (`AlignedMemory`).
   public var recipe: Recipe { recipeMemory.recipe }
+  /// Whether answers are right or wrong; targets are only near or far.
+  public var hasLabels: Bool { samples.samples.labels != nil }
   public var plannedSteps: UInt32 { run.trainer.plannedSteps }
   /// Bytes of the arena.
   public var arenaByteCount: Int { host.plannedByteCount }

@@ -3,8 +3,20 @@ public import Tally
 /// A block of memory that stays in place, aligned for models and arenas.
 ///
 /// The runtime reads models in place and works in memory it does not own; on a host, this owns it.
+///
+/// **Owners outlive their views.** A `View`, `Network`, `Recipe`, `Samples` or `Session` is a place in
+/// somebody's memory and does not keep it; Swift ends an object after its last use, which a view is not.
+/// So hold the owner in a constant, and say how long it is needed:
+///
+///     let network = try LoadedModel(bytes).network  // wrong: used after it was freed
+///
+///     let model = try LoadedModel(bytes)
+///     defer { withExtendedLifetime(model) {} }
+///     let network = model.network
+///
+/// `TrainingRun` and `HostSession` keep what they are given as objects.
 public final class AlignedMemory {
-  /// Zeroed at first.
+  /// Zeroed at first. This object must outlive every use.
   public let bytes: UnsafeMutableRawBufferPointer
 
   public init(byteCount: Int) {
@@ -20,7 +32,7 @@ public final class AlignedMemory {
 
   deinit { bytes.deallocate() }
 
-  /// All of it as elements. The view must not outlive this object.
+  /// All of it as elements. This object must outlive the view.
   public func view<Element: BitwiseCopyable>(of type: Element.Type) -> View<Element> {
     guard let start = bytes.baseAddress else { preconditionFailure("allocated memory has a place") }
     return View(

@@ -35,7 +35,12 @@ for name in model journal; do
 done
 echo 'the digests are those of README.md'
 if [ "${1:-}" != --no-tests ]; then
-  run swift test --scratch-path "$work/build" --cache-path "$work/cache" 2>&1 | tail -n 3
+  # The last lines say how many; what failed is said by name.
+  if ! run swift test --scratch-path "$work/build" --cache-path "$work/cache" 2>&1 |
+    tee "$work/tests" | tail -n 3; then
+    grep -aE '✘|Fatal error|error: ' "$work/tests" | tail -n 40 >&2
+    exit 1
+  fi
 fi
 [ "$before" = "$(listing)" ] || { echo 'something was written into the source folder' >&2; exit 1; }
 echo 'nothing was written into the source folder'

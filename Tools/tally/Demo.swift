@@ -26,7 +26,7 @@ extension Verb {
     console.print("   \(demo.integerText)")
     console.print("2. Adapt. The same digits turned by 30°, \(demo.beforeText) unadapted.")
     let (run, journal) = try demo.adapt { epoch in
-      console.note("   epoch \(epoch.index + 1)  \(epoch.training.summary)")
+      console.note("   epoch \(epoch.index + 1)  \(epoch.training.summary())")
     }
     let adapted = try LoadedModel(run.modelBytes)
     let after = try demo.turnedEvaluation(adapted)

@@ -7,6 +7,7 @@ struct Progress {
   private let console: Console
   private let planned: UInt32
   private let elementsPerSample: Int
+  private let hasLabels: Bool
   private let start = ContinuousClock.now
   private var lastShown = ContinuousClock.now
   private var hasLine = false
@@ -20,6 +21,7 @@ struct Progress {
     self.console = console
     planned = run.plannedSteps
     elementsPerSample = run.watchedElementCount
+    hasLabels = run.hasLabels
   }
 
   /// After each step.
@@ -70,11 +72,12 @@ struct Progress {
     let rate = DecimalText.ratio(
       count * 1000, max(1, milliseconds), places: count * 1000 < 20 * milliseconds ? 1 : 0)
     let left = UInt64(planned - done) * milliseconds / max(1, count) / 1000
-    return Progress.line(
-      [
-        ("step \(done)/\(planned)", 0), ("loss \(loss)", 1), ("acc \(accuracy)%", 3),
-        ("sat \(ppm) ppm", 5), ("\(rate) steps/s", 4), ("eta \(Progress.duration(left))", 2),
-      ], width: console.canRedraw ? console.world.errorWidth() : nil)
+    var parts = [("step \(done)/\(planned)", 0), ("loss \(loss)", 1)]
+    if hasLabels { parts.append(("acc \(accuracy)%", 3)) }
+    parts += [
+      ("sat \(ppm) ppm", 5), ("\(rate) steps/s", 4), ("eta \(Progress.duration(left))", 2),
+    ]
+    return Progress.line(parts, width: console.canRedraw ? console.world.errorWidth() : nil)
   }
 
   /// As many parts as fit into a line, in their order; those of the highest rank go first.

@@ -98,8 +98,12 @@ struct TrainingLoop {
   func removeCheckpoints() { checkpoints.finish() }
 
   private func line(_ epoch: Run.Epoch) -> String {
-    var text = "epoch \(epoch.index + 1)/\(run.recipe.epochs)  \(epoch.training.summary)"
-    if let validation = epoch.validation { text += "  validation \(validation.summary)" }
+    let hasLabels = run.hasLabels
+    let training = epoch.training.summary(hasLabels: hasLabels)
+    var text = "epoch \(epoch.index + 1)/\(run.recipe.epochs)  \(training)"
+    if let validation = epoch.validation {
+      text += "  validation \(validation.summary(hasLabels: hasLabels))"
+    }
     return text
   }
 }

@@ -215,6 +215,11 @@ void tally_pack_gradient_s8(
     int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
     void *packed);
 
+/// The same from weights that lie as [taps, outputs, inputs].
+void tally_pack_gradient_s8_transposed(
+    int32_t inputs, const struct tally_window *window, int32_t outputs, const int8_t *turned,
+    void *packed);
+
 /// Bytes of a padded copy of g for `rows` input rows, wherever they begin.
 size_t tally_padded_gradient_s8_bytes(
     const struct tally_window *window, int32_t rows, int32_t width, int32_t outputs);
@@ -303,10 +308,10 @@ void tally_requantize_channels_s8(
 
 // ---- Element by element
 
-/// values[i] ← 0 where the mask bit of i is 0; the largest |values[i]| of what is left.
+/// The largest |values[i]| where the mask bit of i is 1; 0 for none.
 ///
-/// mask: null, or ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
-uint32_t tally_mask_s32(int32_t count, const uint8_t *mask, int32_t *values);
+/// mask: ⌈count/8⌉ bytes as `tally_requantize_s8` writes them.
+uint32_t tally_masked_magnitude_s32(int32_t count, const uint8_t *mask, const int32_t *values);
 
 /// out[i] = g[i], or 0 where the mask bit of i is 0; the largest |out[i]|. In place is allowed.
 uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out);
@@ -341,6 +346,11 @@ void tally_sum_magnitudes_s8(
 
 /// x[r][c] ← 0 where bit c%8 of kept[c/8] is 0; x is [rows, columns].
 void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x);
+
+/// target[p][j] = source[p][channels[j]]; source is [positions, stride], target [positions, count].
+void tally_gather_channels_s8(
+    int32_t positions, int32_t stride, const int32_t *channels, int32_t count,
+    const int8_t *source, int8_t *target);
 
 /// sums[r] = Σ_c x[r·ldx + c]; x is [rows, columns].
 void tally_row_sums_s8(

@@ -88,8 +88,7 @@ struct ShownElsewhere: Sendable {
     }
   }
 
-  /// 41: counts of weights are for Keras to compare, which says so under 42. 72: federation is not
-  /// built. 56, 58 and so on stand with their row.
+  /// The page says why 41 and 72 are missing. 56, 58 and so on stand with their row.
   @Test("has every row")
   func complete() {
     let numbers = Set(BadInput.all.map(\.number) + ShownElsewhere.all.map(\.number))
@@ -132,6 +131,9 @@ struct ShownElsewhere: Sendable {
       What each kind of bad input is answered with: the error code (`tally explain CODE` says more), the exit status, and the test
       that shows it. The tests make this page; they fail where it is not what they do. Files of other tools are the exporter's, and so
       are their rows (`Tools/export`). What is read but odd is a warning, and the status 0.
+
+      Two numbers have no row. 41 is a Keras file with more or fewer weights than its layers need: Keras compares them as it loads,
+      and what it refuses is answered as rows 39 and 42 are. 72 is messages of federated clients: nothing here reads any.
 
       | row | input | code | exit | test |
       |---|---|---|---|---|

@@ -12,20 +12,23 @@ struct LineChart {
   let curves: [Curve]
   /// Units that make 1: 10,000 for shares with four digits.
   let scale: Int
-  /// What the numbers on the y axis count: `nats`, `%`.
-  let unit: String
+  /// Whether the numbers on the y axis are percents.
+  var isPercent = false
   var xName = "step"
+
+  /// Curves that are told apart by their colors.
+  static let mostCurves = 6
 
   /// Points that a curve may have; longer ones are averaged over equal stretches of x.
   private static let largestPointCount = 400
   private static let width = 640.0
   private static let height = 220.0
-  private static let left = 80.0
+  private static let left = 84.0
   private static let bottom = 26.0
 
   var svg: String {
     let all = curves.map { LineChart.thinned($0.points) }
-    let xs = all.joined().map(\.x)
+    let xs = curves.map(\.points).joined().map(\.x)
     let ys = all.joined().map(\.y)
     guard let firstX = xs.min(), let lastX = xs.max(), let low = ys.min(), let high = ys.max()
     else { return "" }
@@ -41,20 +44,22 @@ struct LineChart {
       return 10 + (LineChart.height - LineChart.bottom - 10) * (1 - share)
     }
     var text =
-      "<figure><svg viewBox=\"0 0 \(Int(LineChart.width)) \(Int(LineChart.height))\" role=\"img\" "
+      "<figure><figcaption>\(caption)</figcaption>\n"
+      + "<svg viewBox=\"0 0 \(Int(LineChart.width)) \(Int(LineChart.height))\" role=\"img\" "
       + "aria-label=\"\(HTMLText.escaped(title))\">\n"
     for tick in ticks {
       let at = HTMLText.coordinate(y(tick))
       text +=
         "<line class=\"grid\" x1=\"\(HTMLText.coordinate(LineChart.left))\" x2=\"632\" "
         + "y1=\"\(at)\" y2=\"\(at)\"/>"
-        + "<text class=\"tick end\" x=\"74\" y=\"\(at)\" dy=\"0.35em\">\(label(tick))</text>\n"
+        + "<text class=\"tick end\" x=\"78\" y=\"\(at)\" dy=\"0.35em\">\(label(tick))</text>\n"
     }
     let baseline = HTMLText.coordinate(LineChart.height - 8)
     text +=
       "<text class=\"tick\" x=\"\(HTMLText.coordinate(LineChart.left))\" y=\"\(baseline)\">"
-      + "\(xName) \(firstX)</text>"
-      + "<text class=\"tick end\" x=\"632\" y=\"\(baseline)\">\(lastX)</text>\n"
+      + "\(xName) \(DecimalText.grouped(firstX))</text>"
+      + "<text class=\"tick end\" x=\"632\" y=\"\(baseline)\">"
+      + "\(DecimalText.grouped(lastX))</text>\n"
     for (index, points) in all.enumerated() {
       if points.count == 1 {
         text +=
@@ -66,24 +71,34 @@ struct LineChart {
       text +=
         "<polyline class=\"series c\(index % 6)\" points=\"\(path.joined(separator: " "))\"/>\n"
     }
-    return text + "</svg>\n<figcaption>\(caption)</figcaption></figure>\n"
+    return text + "</svg></figure>\n"
   }
 
+  /// The title, and which curve is which.
   private var caption: String {
+    guard curves.count > 1 else { return HTMLText.escaped(title) }
     let names = curves.enumerated().map { index, curve in
       "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>"
         + "\(HTMLText.escaped(curve.name))</span>"
     }
-    return "\(HTMLText.escaped(title)) · \(names.joined(separator: " "))"
+    return "\(HTMLText.escaped(title)) \(names.joined(separator: " "))"
   }
 
-  private func label(_ value: Int) -> String {
-    let places = scale == 1 ? 0 : min(4, max(0, String(scale).count - 1))
+  /// A value as a table says it: all digits of the scale.
+  func text(_ value: Int) -> String {
+    if scale == 1 { return DecimalText.grouped(value) }
+    let places = min(4, max(0, String(scale).count - 1))
     let text = DecimalText.ratio(UInt64(value.magnitude), UInt64(scale), places: places)
-    let short =
-      text.contains(".")
-      ? String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()) : text
-    return (value < 0 ? "-" : "") + (short.isEmpty ? "0" : short) + (unit == "%" ? " %" : "")
+    return (value < 0 ? "-" : "") + text + (isPercent ? " %" : "")
+  }
+
+  /// The same as the axis says it: no zeros behind the point.
+  private func label(_ value: Int) -> String {
+    let text = text(value)
+    guard let point = text.firstIndex(of: ".") else { return text }
+    let end = text[point...].firstIndex(of: " ") ?? text.endIndex
+    let digits = text[..<end].reversed().drop { $0 == "0" }.drop { $0 == "." }
+    return String(digits.reversed()) + text[end...]
   }
 
   /// Three to six round numbers around a range.

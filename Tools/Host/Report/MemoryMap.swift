@@ -3,10 +3,12 @@ import Tally
 /// The arena over the time of a step: one rectangle for each buffer, where it lies and while it lives.
 struct MemoryMap {
   let memory: PlannedMemory
+  /// What the time on the right is for.
+  let ending: String
 
   private static let width = 640.0
   private static let height = 320.0
-  private static let left = 80.0
+  private static let left = 84.0
 
   var svg: String {
     let total = max(1, memory.byteCount)
@@ -18,10 +20,14 @@ struct MemoryMap {
     func y(_ offset: Int) -> Double {
       8 + (MemoryMap.height - 34) * (1 - Double(offset) / Double(total))
     }
-    var text =
-      "<figure><svg viewBox=\"0 0 \(Int(MemoryMap.width)) \(Int(MemoryMap.height))\" role=\"img\" "
-      + "aria-label=\"memory map\">\n"
     let purposes = self.purposes
+    let keys = purposes.enumerated().map { index, name in
+      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"
+    }
+    var text =
+      "<figure><figcaption>memory over a step \(keys.joined(separator: " "))</figcaption>\n"
+      + "<svg viewBox=\"0 0 \(Int(MemoryMap.width)) \(Int(MemoryMap.height))\" role=\"img\" "
+      + "aria-label=\"memory map\">\n"
     for buffer in memory.buffers {
       let start = buffer.isPersistent ? 0 : buffer.start
       let end = buffer.isPersistent ? lastTime : buffer.end + 1
@@ -35,15 +41,11 @@ struct MemoryMap {
         + "\(DecimalText.grouped(buffer.byteCount)) bytes at \(buffer.offset)</title></rect>\n"
     }
     text +=
-      "<text class=\"tick end\" x=\"74\" y=\"14\">\(HTMLText.escaped(DecimalText.bytes(total)))"
-      + "</text><text class=\"tick end\" x=\"74\" y=\"294\">0</text>"
-      + "<text class=\"tick\" x=\"80\" y=\"312\">forward</text>"
-      + "<text class=\"tick end\" x=\"632\" y=\"312\">backward and update</text>\n"
-    let keys = purposes.enumerated().map { index, name in
-      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"
-    }
-    return text + "</svg>\n<figcaption>memory over a step · \(keys.joined(separator: " "))"
-      + "</figcaption></figure>\n"
+      "<text class=\"tick end\" x=\"78\" y=\"14\">\(HTMLText.escaped(DecimalText.bytes(total)))"
+      + "</text><text class=\"tick end\" x=\"78\" y=\"294\">0</text>"
+      + "<text class=\"tick\" x=\"84\" y=\"312\">forward</text>"
+      + "<text class=\"tick end\" x=\"632\" y=\"312\">\(HTMLText.escaped(ending))</text>\n"
+    return text + "</svg></figure>\n"
   }
 
   /// Largest first, the five that matter; the rest share the sixth color.

@@ -3,10 +3,10 @@ enum ReportStyle {
   static let css = """
     :root { color-scheme: light dark; --ink: #1d2430; --soft: #5a6573; --paper: #fbfaf7;
       --card: #ffffff; --line: #d9dce1; --heat: 31, 111, 235;
-      --c0: #1f6feb; --c1: #c2410c; --c2: #15803d; --c3: #7e22ce; --c4: #b45309; --c5: #64748b; }
+      --c0: #1f6feb; --c1: #c2410c; --c2: #15803d; --c3: #7e22ce; --c4: #db2777; --c5: #64748b; }
     @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa6b5;
-      --paper: #12161c; --card: #1a2029; --line: #333c48; --heat: 96, 165, 250;
-      --c0: #60a5fa; --c1: #fb923c; --c2: #4ade80; --c3: #c084fc; --c4: #fbbf24; --c5: #94a3b8; } }
+      --paper: #12161c; --card: #1a2029; --line: #333c48; --heat: 59, 130, 246;
+      --c0: #60a5fa; --c1: #fb923c; --c2: #4ade80; --c3: #c084fc; --c4: #f472b6; --c5: #94a3b8; } }
     * { box-sizing: border-box; }
     body { margin: 0 auto; padding: 1.2rem; max-width: 62rem; background: var(--paper);
       color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
@@ -27,10 +27,11 @@ enum ReportStyle {
       white-space: nowrap; }
     th { color: var(--soft); font-weight: 600; }
     .word { text-align: left; }
-    code, pre { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
+    code, pre { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; white-space: normal; }
     pre { white-space: pre-wrap; margin: 0; }
-    figure { margin: 0 0 1rem; } svg { width: 100%; height: auto; display: block; }
-    figcaption { color: var(--soft); font-size: .85rem; }
+    figure { margin: 0 0 1rem; }
+    svg { width: 100%; height: auto; display: block; overflow: visible; }
+    figcaption { font-size: .9rem; margin: 0 0 .4rem; }
     .grid { stroke: var(--line); stroke-width: 1; }
     .tick { fill: var(--soft); font: 11px system-ui, sans-serif; } .end { text-anchor: end; }
     .series { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
@@ -51,10 +52,16 @@ enum ReportStyle {
       border-radius: .2em; }
     .name { white-space: nowrap; }
     @media (max-width: 34rem) { body { padding: .6rem; } section { padding: .7rem; }
-      .tick { font-size: 16px; } .series { stroke-width: 3; } }
+      .tick { font-size: 20px; } .series { stroke-width: 3; }
+      th, td { padding: .2rem .4rem; }
+      .confusion { font-size: .8rem; } .confusion td, .confusion th { padding: .2rem .3rem; } }
     @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --paper: #fff;
-      --card: #fff; --line: #bbb; } body { max-width: none; padding: 0; font-size: 11pt; }
-      section, .tile { break-inside: avoid; } .scroll { overflow: visible; }
+      --card: #fff; --line: #bbb; --c0: #1f6feb; --c1: #c2410c; --c2: #15803d; --c3: #7e22ce;
+      --c4: #db2777; --c5: #64748b; --heat: 31, 111, 235; }
+      body { max-width: none; padding: 0; font-size: 11pt; }
+      section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: .8rem 0 0; }
+      .tile, figure, tr, .confusion, table:not(:has(tr:nth-child(13))) { break-inside: avoid; }
+      h2, figcaption, h2 + p { break-after: avoid; } pre { orphans: 9; widows: 4; } .scroll { overflow: visible; }
       .block, .key, .bar, td { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
     """
 }

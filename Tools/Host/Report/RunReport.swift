@@ -7,13 +7,13 @@ public import Tally
 /// and the memory map is drawn; with an evaluation of its result, the confusion matrix follows.
 public struct RunReport {
   private let journal: LoadedJournal
-  private let history: RunHistory
-  private let start: Start?
+  let history: RunHistory
+  let start: Start?
   private let answers: Answers?
   private let name: String
 
   /// The model the run began with, and its recipe.
-  private struct Start {
+  struct Start {
     let model: LoadedModel
     let recipe: RecipeMemory
 
@@ -80,7 +80,7 @@ public struct RunReport {
 
       """
     text += [
-      curves, epochTable, keptSection, differencesSection, rangeSection, confusionSection,
+      curves, epochTable, keptSection(memory), differencesSection, rangeSection, confusionSection,
       saturationSection, schemeSection,
     ].joined()
     if let memory { text += memorySection(memory) }
@@ -100,20 +100,20 @@ public struct RunReport {
 
   private func tiles(_ memory: PlannedMemory?) -> String {
     var tiles: [(String, String)] = []
-    if let last = journal.epochs.last {
+    func add(_ sums: Trainer.Evaluation?, _ place: String) {
+      guard let sums else { return }
       tiles.append(
-        (
-          DecimalText.percent(last.training.correct, of: last.training.samples),
-          "right while training, last epoch"
-        ))
-      if let sums = last.validation {
-        tiles.append((DecimalText.percent(sums.correct, of: sums.samples), "right on validation"))
-      }
-      tiles.append((DecimalText.meanLoss(last.training.loss, count: last.training.samples), "loss"))
+        hasRightAnswers
+          ? (DecimalText.percent(sums.correct, of: sums.samples), "right \(place)")
+          : (DecimalText.meanLoss(sums.loss, count: sums.samples), "loss \(place)"))
     }
-    if let sums = answers?.result.sums {
-      tiles.append((DecimalText.percent(sums.correct, of: sums.samples), "right on test data"))
+    let last = journal.epochs.last
+    add(last?.training, "while training, last epoch")
+    add(last?.validation, "on validation data")
+    if let sums = last?.training, hasRightAnswers {
+      tiles.append((DecimalText.meanLoss(sums.loss, count: sums.samples), "loss, last epoch"))
     }
+    add(answers?.result.sums, "on test data")
     if let memory {
       tiles.append((DecimalText.bytes(memory.byteCount), "RAM, planned for a board"))
     }
@@ -126,6 +126,11 @@ public struct RunReport {
     }.joined()
   }
 
+  /// With targets there is nothing to be right; a journal by itself does not say which it was.
+  private var hasRightAnswers: Bool {
+    start?.recipe.recipe.loss == .crossEntropy || history.steps.contains { $0.correct > 0 }
+  }
+
   private var curves: String {
     let steps = history.steps
     guard !steps.isEmpty else { return "" }
@@ -133,12 +138,12 @@ public struct RunReport {
       steps.map { (Int($0.index), value($0)) }
     }
     var text = LineChart(
-      title: "loss of each step, nats",
+      title: "loss of each step" + (start?.recipe.recipe.loss == .crossEntropy ? ", nats" : ""),
       curves: [
         LineChart.Curve(
           name: "loss",
           points: points { Int($0.loss) * 10_000 / (65_536 * Int(max(1, $0.samples))) })
-      ], scale: 10_000, unit: "nats"
+      ], scale: 10_000
     ).svg
     var shares = [
       LineChart.Curve(
@@ -155,10 +160,12 @@ public struct RunReport {
             )
           }))
     }
-    if shares.contains(where: { !$0.points.isEmpty }) {
+    // One epoch is no curve; the table says it.
+    if hasRightAnswers, history.epochs.count > 1 {
       text +=
         LineChart(
-          title: "right answers by epoch", curves: shares, scale: 100, unit: "%", xName: "epoch"
+          title: "right answers by epoch", curves: shares, scale: 100, isPercent: true,
+          xName: "epoch"
         ).svg
     }
     text +=
@@ -167,8 +174,12 @@ public struct RunReport {
         curves: [
           LineChart.Curve(name: "saturated", points: points { Int($0.saturated) }),
           LineChart.Curve(name: "clipped", points: points { Int($0.clipped) }),
-        ], scale: 1, unit: ""
+        ], scale: 1
       ).svg
+    text += HTMLText.paragraph(
+      "A journal counts saturation over all layers together"
+        + (answers.map { "; by layer, on \($0.data), it stands further down." }
+          ?? "; tally report with --model, --result and --data counts it by layer."))
     return HTMLText.section("Course", text)
   }
 
@@ -184,98 +195,23 @@ public struct RunReport {
 
   private var epochTable: String {
     guard !journal.epochs.isEmpty else { return "" }
+    let hasValidation = journal.epochs.contains { $0.validation != nil }
+    func cells(_ loss: String, _ right: String) -> [String] {
+      hasRightAnswers ? [loss, right] : [loss]
+    }
+    func cells(_ sums: Trainer.Evaluation?) -> [String] {
+      guard let sums else { return cells("–", "–") }
+      return cells(
+        DecimalText.meanLoss(sums.loss, count: sums.samples),
+        DecimalText.percent(sums.correct, of: sums.samples))
+    }
     let rows = journal.epochs.map { epoch in
-      func cells(_ sums: Trainer.Evaluation?) -> [String] {
-        guard let sums else { return ["–", "–"] }
-        return [
-          DecimalText.meanLoss(sums.loss, count: sums.samples),
-          DecimalText.percent(sums.correct, of: sums.samples),
-        ]
-      }
-      return ["\(epoch.index + 1)"] + cells(epoch.training) + cells(epoch.validation)
+      ["\(epoch.index + 1)"] + cells(epoch.training)
+        + (hasValidation ? cells(epoch.validation) : [])
     }
-    return HTMLText.section(
-      "Epochs",
-      HTMLText.table(["epoch", "loss", "right", "validation loss", "right"], rows, words: []))
-  }
-
-  // MARK: - What was updated
-
-  private var keptSection: String {
-    guard let first = history.kept.first else { return "" }
-    let curves = first.nodes.indices.map { node in
-      LineChart.Curve(
-        name: "sparse layer \(node + 1)",
-        points: history.kept.map { step in
-          let counts = step.nodes[node]
-          return (Int(step.step), Int(counts.selected * 10_000 / max(1, counts.active)))
-        })
-    }
-    return HTMLText.section(
-      "Kept gradient channels",
-      LineChart(title: "kept share of active channels", curves: curves, scale: 100, unit: "%").svg)
-  }
-
-  private var differencesSection: String {
-    let steps = history.differences
-    guard !steps.isEmpty else { return "" }
-    let curves = Set(steps.map(\.group)).sorted().map { group in
-      LineChart.Curve(
-        name: "group \(group)",
-        points: steps.filter { $0.group == group }.map { step in
-          (Int(step.step), Int(step.magnitude * 10_000 / 65_536) / max(1, step.count))
-        })
-    }
-    return HTMLText.section(
-      "Loss differences of the perturbations",
-      LineChart(
-        title: "mean absolute difference of each step, nats", curves: curves, scale: 10_000,
-        unit: "nats"
-      ).svg)
-  }
-
-  private var rangeSection: String {
-    let changes = history.rangeChanges.filter { $0.step != nil }
-    guard !changes.isEmpty else { return "" }
-    let rows = changes.prefix(200).map { change in
-      [
-        change.isOfWeights ? "weights of \(nodeName(change.number))" : tensorName(change.number),
-        "\(change.step ?? 0)",
-        change.octaves > 0 ? "×\(1 << Int(change.octaves))" : "÷\(1 << -Int(change.octaves))",
-      ]
-    }
-    var text = HTMLText.table(["range of", "step", "change"], Array(rows))
-    if changes.count > 200 { text += HTMLText.paragraph("… and \(changes.count - 200) more") }
-    return HTMLText.section("Range changes", text)
-  }
-
-  private func nodeName(_ index: Int) -> String {
-    guard let model = start?.model, index < model.network.nodeCount else { return "node \(index)" }
-    return model.name(ofNode: index)
-  }
-
-  private func tensorName(_ number: Int) -> String {
-    number == 0 ? "input" : "output of \(nodeName(number - 1))"
-  }
-
-  private var schemeSection: String {
-    guard let start else { return "" }
-    let recipe = start.recipe.recipe
-    let rows = start.model.nodes.indices.compactMap { index -> [String]? in
-      guard let shape = start.model.nodes[index].operation.weighted else { return nil }
-      let words = recipe.update(ofNode: index).words
-      return [
-        nodeName(index), start.model.nodes[index].operation.words,
-        DecimalText.grouped(shape.weightCount), words.isEmpty ? "–" : words.joined(separator: ", "),
-        recipe.selection(ofNode: index).map { "\($0.count) input channels" } ?? "",
-      ]
-    }
-    let json = RecipeFields(recipe).json { nodeName($0) }.indentedText
-    return HTMLText.section(
-      "Update scheme",
-      HTMLText.table(
-        ["layer", "operation", "weights", "updated", "selection"], rows, words: [0, 1, 3, 4]))
-      + HTMLText.section("Recipe", "<pre>\(HTMLText.escaped(json))</pre>\n")
+    let head =
+      ["epoch"] + cells("loss", "right") + (hasValidation ? cells("validation loss", "right") : [])
+    return HTMLText.section("Epochs", HTMLText.table(head, rows, words: []))
   }
 
   // MARK: - Memory, answers, digests
@@ -289,13 +225,15 @@ public struct RunReport {
   }
 
   private func memorySection(_ memory: PlannedMemory) -> String {
+    let ending =
+      start?.recipe.recipe.method == .zerothOrder ? "loss and update" : "backward and update"
     let rows = memory.byPurpose.map { [$0.name, DecimalText.grouped($0.byteCount)] }
     return HTMLText.section(
       "Memory",
       HTMLText.paragraph(
         "\(memory.sized(memory.byteCount)) in the layout for boards; what lives at one time fills "
           + "\(DecimalText.grouped(memory.lowerBound)).")
-        + MemoryMap(memory: memory).svg
+        + MemoryMap(memory: memory, ending: ending).svg
         + HTMLText.table(["purpose", "bytes, before sharing"], rows))
   }
 

@@ -4,6 +4,9 @@ struct SaturationTable {
   let after: LayerSaturation
   let data: String
 
+  /// Tables up to here have all layers, longer ones those that saturate.
+  private static let mostRows = 8
+
   var html: String {
     let largest = max(
       1, ((before?.layers ?? []) + after.layers).map(\.partsPerMillion).max() ?? 1)
@@ -16,14 +19,26 @@ struct SaturationTable {
     let head =
       (before == nil ? "" : "<th>before</th><th class=\"bars\"></th>")
       + "<th>after</th><th class=\"bars\"></th>"
-    let rows = after.layers.enumerated().map { index, layer in
-      "<tr><td class=\"word\">\(HTMLText.escaped(layer.name))</td>"
+    // Of a deep network most rows would say 0.
+    let shown = after.layers.indices.filter { index in
+      after.layers.count <= SaturationTable.mostRows || after.layers[index].saturated > 0
+        || (before?.layers[index].saturated ?? 0) > 0
+    }
+    let others = after.layers.count - shown.count
+    let rows = shown.map { index in
+      let layer = after.layers[index]
+      return "<tr><td class=\"word\">\(HTMLText.escaped(layer.name))</td>"
         + "\(cells(before?.layers[index]))\(cells(layer))</tr>\n"
     }
-    return HTMLText.section(
-      "Saturation by layer",
-      HTMLText.paragraph("Outputs at their upper bound, 127, in a million, on \(data).")
-        + "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th class=\"word\">layer</th>"
-        + "\(head)</tr></thead><tbody>\n\(rows.joined())</tbody></table></div>\n")
+    var text = HTMLText.paragraph("Outputs at their upper bound, 127, per million, on \(data).")
+    if !shown.isEmpty {
+      text +=
+        "<div class=\"scroll\"><table class=\"wide\"><thead><tr><th class=\"word\">layer</th>"
+        + "\(head)</tr></thead><tbody>\n\(rows.joined())</tbody></table></div>\n"
+    }
+    if others > 0 {
+      text += HTMLText.paragraph("\(shown.isEmpty ? "" : "The other ")\(others) layers: none.")
+    }
+    return HTMLText.section("Saturation by layer", text)
   }
 }

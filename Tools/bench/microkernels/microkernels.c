@@ -273,8 +273,8 @@ static void elementwise(void) {
     uint64_t halves[2];
     ELEMENTS("sum squares s32", halves, sizeof halves, memset(halves, 0, sizeof halves),
              tally_sum_squares_s32(n, acc, halves));
-    ELEMENTS("mask and size", master, words, memcpy(master, acc, words),
-             tally_mask_s32(n, mask, master));
+    ELEMENTS("masked magnitude", &total, 8, NOTHING,
+             total = tally_masked_magnitude_s32(n, mask, acc));
     int64_t counts[33];
     ELEMENTS("count sizes", counts, sizeof counts, memset(counts, 0, sizeof counts),
              tally_count_sizes_s32(n / 64, 64, acc, bias, mantissas, shifts, 0, 1, counts));

@@ -10,6 +10,7 @@ extension Verb {
       .value("--only", nil, "TEXT", "only groups whose name contains it: mlp, resnet8, growth"),
       .value("--simd", nil, "LEVEL", "plain, avx2, vnni or neon (default: this machine's best)"),
       .value("--steps", nil, "N", "with --only a network: N steps of one sample, nothing timed"),
+      .value("--kept", nil, "RATIO", "with --steps: gradients of which so much is kept (0.25)"),
     ],
     details: """
       Networks of published shapes with seeded random weights and made-up samples. Times are
@@ -34,7 +35,7 @@ extension Verb {
     }
     defer { SIMDLevel.chooseBest() }
     if let steps = try arguments.integer("--steps", in: 1...1_000_000) {
-      return try count(Int(steps), arguments["--only"] ?? "", console)
+      return try count(Int(steps), arguments["--only"] ?? "", kept: arguments["--kept"], console)
     }
     let level = levels.first { $0.level == SIMDLevel.current }?.name ?? ""
     var rows: [BenchRow] = []
@@ -59,11 +60,14 @@ extension Verb {
   ]
 
   /// The same work every time, for tools that count instructions.
-  private static func count(_ steps: Int, _ name: String, _ console: Console) throws -> Int32 {
+  private static func count(
+    _ steps: Int, _ name: String, kept: String?, _ console: Console
+  ) throws -> Int32 {
     guard let network = BenchNetwork.all.first(where: { $0.name.contains(name) }) else {
       throw InputError(802, "there is no network \u{2018}\(name)\u{2019}", place: "--only", exit: 2)
     }
-    let run = try BenchRun(training: network, batch: 1)
+    let keys = kept.map { [BenchRun.keeping($0)] } ?? []
+    let run = try BenchRun(training: network, batch: 1, keys: keys)
     for _ in 0..<steps { run.step() }
     console.print("\(network.name), \(steps) steps: \(run.root)")
     console.result(["network": .string(network.name), "digest": .string(run.root)])

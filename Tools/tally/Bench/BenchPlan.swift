@@ -20,7 +20,9 @@ struct BenchPlan {
       }
     }
     try group("sparse") { try sparse() }
-    try group("backward") { try keptBackward() }
+    for network in [BenchNetwork.mlp, .dense(width: 512, depth: 2), .cnn, .resnet8, .dscnn] {
+      try group("backward/\(network.name)", of: "backward") { try keptBackward(of: network) }
+    }
     try group("zeroth") { try zerothOrder() }
     try group("threads") { try threads() }
     try group("growth") { try growth() }
@@ -29,6 +31,11 @@ struct BenchPlan {
 
   private func group(_ name: String, _ body: () throws -> Void) rethrows {
     if filter.isEmpty || name.contains(filter) { try body() }
+  }
+
+  /// A part of a group, which runs with the group or by its own name.
+  private func group(_ part: String, of name: String, _ body: () throws -> Void) rethrows {
+    if filter == part { try body() } else { try group(name, body) }
   }
 
   // MARK: Groups
@@ -57,9 +64,7 @@ struct BenchPlan {
     let dense = try BenchRun(training: .mlp, batch: 1)
     let ratios = [("1", 1.0), ("0.5", 0.5), ("0.25", 0.25), ("0.1", 0.1)]
     let kept = try ratios.map {
-      try BenchRun(
-        training: .mlp, batch: 1,
-        keys: [#"sparseGradients={"kind": "topk", "ratio": "\#($0.0)", "headMinimum": 2}"#])
+      try BenchRun(training: .mlp, batch: 1, keys: [BenchRun.keeping($0.0)])
     }
     let times = BenchTiming.alternating(effort, [dense.step] + kept.map { $0.step })
     let bounds: [BenchRow.Bound] = [
@@ -81,36 +86,28 @@ struct BenchPlan {
   }
 
   /// The backward pass alone at kept ratios, one sample and 32, against that of the whole gradient.
-  private func keptBackward() throws {
-    let networks = [BenchNetwork.mlp, .dense(width: 512, depth: 2), .cnn, .resnet8, .dscnn]
+  private func keptBackward(of network: BenchNetwork) throws {
     let ratios = [("0.5", 1.5), ("0.25", 2.5), ("0.1", 4.0)]
-    for network in networks {
-      for batch in [1, 16] {
-        let keys =
-          [[]]
-          + ratios.map {
-            [#"sparseGradients={"kind": "topk", "ratio": "\#($0.0)", "headMinimum": 2}"#]
-          }
-        let runs = try keys.map { try BenchRun(training: network, batch: batch, keys: $0) }
-        let times = BenchTiming.alternating(
-          effort,
-          timed: runs.map { run in { (0..<40).map { _ in run.backward() }.sorted()[20] } })
-        let name = "\(network.name), batch \(batch)"
+    for batch in [1, 16] {
+      let keys = [[]] + ratios.map { [BenchRun.keeping($0.0)] }
+      let runs = try keys.map { try BenchRun(training: network, batch: batch, keys: $0) }
+      let times = BenchTiming.alternating(
+        effort,
+        timed: runs.map { run in { (0..<40).map { _ in run.backward() }.sorted()[20] } })
+      let name = "\(network.name), batch \(batch)"
+      onRow(
+        BenchRow(
+          "backward/\(network.name)/b\(batch)/dense", "\(name), backward pass", times[0], runs[0]))
+      for (index, ratio) in ratios.enumerated() {
         onRow(
           BenchRow(
-            "backward/\(network.name)/b\(batch)/dense", "\(name), backward pass", times[0], runs[0])
-        )
-        for (index, ratio) in ratios.enumerated() {
-          onRow(
-            BenchRow(
-              "backward/\(network.name)/b\(batch)/\(ratio.0)",
-              "\(name), backward pass of the top \(ratio.0)", times[index + 1], runs[index + 1]))
-          onRow(
-            BenchRow(
-              "4b/\(network.name)/b\(batch)/\(ratio.0)", "the same, times faster than dense",
-              ratio: times[0].median / times[index + 1].median,
-              .atLeast(ratio.1, goal: 1.2 * ratio.1)))
-        }
+            "backward/\(network.name)/b\(batch)/\(ratio.0)",
+            "\(name), backward pass of the top \(ratio.0)", times[index + 1], runs[index + 1]))
+        onRow(
+          BenchRow(
+            "4b/\(network.name)/b\(batch)/\(ratio.0)", "the same, times faster than dense",
+            ratio: times[0].median / times[index + 1].median,
+            .atLeast(ratio.1, goal: 1.2 * ratio.1)))
       }
     }
   }

@@ -53,6 +53,11 @@ final class BenchRun {
     self.trainer = trainer
   }
 
+  /// The recipe's key for gradients of which the top `ratio` is kept, and at least two of a head.
+  static func keeping(_ ratio: String) -> String {
+    #"sparseGradients={"kind": "topk", "ratio": "\#(ratio)", "headMinimum": 2}"#
+  }
+
   /// One forward pass of a batch whose samples are new in memory.
   func infer() {
     host.session.input.copy(from: data.samples.values.slice(0, host.session.input.count))

@@ -207,11 +207,12 @@ public struct Session {
     return count
   }
 
-  /// Three counts of each sparse node over the last step, in order (SPEC 8.12).
+  /// Three counts of each sparse node over the last step, in order (SPEC 8.12); none where sparse gradients
+  /// are asked for and no gradient is needed.
   package var keptCounts: View<UInt32>? {
-    let offset = table.offset(0, .keptCounts)
-    guard offset >= 0 else { return nil }
-    return arena.view(offset, 3 * sparseNodeCount(in: 0..<network.nodeCount), of: UInt32.self)
+    guard request.training?.hasSparseGradients == true else { return nil }
+    let count = 3 * sparseNodeCount(in: 0..<network.nodeCount)
+    return arena.view(max(0, table.offset(0, .keptCounts)), count, of: UInt32.self)
   }
 
   /// What decides the size of a group's perturbations; `nil` if it stays (SPEC 8.18).

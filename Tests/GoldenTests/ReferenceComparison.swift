@@ -13,6 +13,8 @@ import Testing
 struct ReferenceComparison {
   static let seed = SeededGenerator.freshSeed()
   static let count = 10
+  /// Runs that once differed: sparse gradients asked for, and no node that needs a gradient.
+  private static let found: [(seed: UInt64, number: Int)] = [(1_853_589_013, 4)]
 
   @Test("networks, recipes and data drawn in Swift")
   func drawnInSwift() throws {
@@ -20,8 +22,8 @@ struct ReferenceComparison {
     let folder = try TemporaryFolder()
     var folders: [String] = []
     var summaries = ""
-    for number in 0..<Self.count {
-      let run = try RandomRun(seed: Self.seed, number: number)
+    for (seed, number) in (0..<Self.count).map({ (Self.seed, $0) }) + Self.found {
+      let run = try RandomRun(seed: seed, number: number)
       summaries += "\n\(run.summary)"
       let (journal, trained) = try run.train(isCompact: false)
       let compact = try run.train(isCompact: true)
@@ -40,7 +42,8 @@ struct ReferenceComparison {
     let (status, output) = try Python.run("compare.py", folders)
     print(output)
     #expect(status == 0, "TALLY_SEED=\(Self.seed)\n\(output)\(summaries)")
-    #expect(output.split(separator: "\n").count { $0.contains(": equal: 20 steps") } == Self.count)
+    let equal = output.split(separator: "\n").count { $0.contains(": equal: 20 steps") }
+    #expect(equal == folders.count)
   }
 
   @Test("networks, recipes and data drawn by the reference")

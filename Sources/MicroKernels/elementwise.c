@@ -23,19 +23,19 @@ static const uint8_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
 
 TALLY_INLINE uint32_t masked_magnitude_s32(
     int32_t count, const uint8_t *mask, const int32_t *values) {
-  uint32_t largest = 0;
+  // One for each bit, so that the loop becomes vectors.
+  uint32_t each[8] = {0}, largest = 0;
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const uint32_t bits = mask[i / 8];
     for (int32_t j = 0; j < 8; j++) {
       const uint32_t v = magnitude(values[i + j] & -(int32_t)((bits & bit[j]) != 0));
-      largest = v > largest ? v : largest;
+      each[j] = v > each[j] ? v : each[j];
     }
   }
-  for (; i < count; i++) {
-    const uint32_t v = mask_bit(mask, (size_t)i) ? magnitude(values[i]) : 0;
-    largest = v > largest ? v : largest;
-  }
+  for (int32_t j = 0; i < count; i++, j++)
+    if (mask_bit(mask, (size_t)i) && magnitude(values[i]) > each[j]) each[j] = magnitude(values[i]);
+  for (int32_t j = 0; j < 8; j++) largest = each[j] > largest ? each[j] : largest;
   return largest;
 }
 

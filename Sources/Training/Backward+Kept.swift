@@ -134,8 +134,14 @@ extension Backward {
         isComputed
         ? keptProduct(index, trained, tiling, list)
         : keptWeightGradient(index, node, shape, db, tiling, list, sample: 0)
-      for j in 0..<list.count {
-        body(product.slice(j * trained.depth, trained.depth), Int(list[j]))
+      // Neighbouring rows together: whole vectors draw lanes.
+      var first = 0
+      while first < list.count {
+        var end = first + 1
+        while end < list.count && list[end] == list[end - 1] &+ 1 { end += 1 }
+        body(
+          product.slice(first * trained.depth, (end - first) * trained.depth), Int(list[first]))
+        first = end
       }
       return
     }

@@ -51,6 +51,13 @@ public struct Pooling: Equatable, Sendable {
     return first
   }
 
+  /// Whether there is one window, with the whole input inside.
+  private var isGlobal: Bool {
+    output.positions == 1 && geometry.padTop == 0 && geometry.padLeft == 0
+      && geometry.dilationHeight == 1 && geometry.dilationWidth == 1
+      && geometry.kernelHeight >= input.height && geometry.kernelWidth >= input.width
+  }
+
   /// Whether every window holds an input position.
   public var everyWindowHasInput: Bool {
     for r in 0..<output.height {
@@ -189,6 +196,15 @@ extension Pooling {
 
   /// dx = Σ g of the windows over a position, weighted where their divisors differ (SPEC 6.4, backward).
   public func averageGradient(_ g: View<Int8>, commonDivisor: Int?, into gradient: View<Int32>) {
+    if isGlobal {
+      // One window with everything inside: every position has the same gradient.
+      let first = gradient.slice(0, input.channels)
+      for i in 0..<input.channels { first[i] = Int32(g[i]) }
+      for position in 1..<input.positions {
+        gradient.slice(position &* input.channels, input.channels).copy(from: first)
+      }
+      return
+    }
     gradient.fill(0)
     var source = 0
     for r in 0..<output.height {

@@ -70,19 +70,12 @@ private func threshold(_ count: Int, of magnitudes: View<Int32>) -> (value: Int3
     }
     return (Int32(truncatingIfNeeded: value), above)
   }
-  // Sums: the threshold bit by bit.
-  func countAtLeast(_ bound: Int32) -> Int {
-    var found = 0
-    for c in 0..<magnitudes.count where magnitudes[c] >= bound { found &+= 1 }
-    return found
-  }
-  var value: Int32 = 0
-  var bit = Int32(1) &<< (31 &- Int32(truncatingIfNeeded: largest.leadingZeroBitCount))
-  while bit > 0 {
-    if countAtLeast(value | bit) >= count { value |= bit }
-    bit &>>= 1
-  }
-  return (value, value == .max ? 0 : countAtLeast(value &+ 1))
+  var above: Int32 = 0
+  // `count` is at least 1 and at most the number of magnitudes.
+  let value = unsafe tally_kth_largest_s32(
+    Int32(truncatingIfNeeded: magnitudes.count), magnitudes.pointer,
+    Int32(truncatingIfNeeded: count), &above)
+  return (value, Int(above))
 }
 
 /// The marked channels, ascending.

@@ -278,29 +278,44 @@ void tally_convolve_weight_gradient_s8(
   const int32_t rows = end_row - first_row, depth = rows * quads;
   int8_t *turned = (int8_t *)workspace + (tally_packed_s8_bytes(run, depth) + 63) / 64 * 64;
   g += (ptrdiff_t)first_row * output_width * stored_outputs;
-  if (quads == output_width) {
+  // Where a row is filled up, the gradient is 0.
+  if (quads == output_width)
     tally_transpose_s8(depth, outputs, g, stored_outputs, turned, depth);
-  } else {
-    // Where a row is filled up, the gradient is 0.
-    __builtin_memset(turned, 0, (size_t)outputs * (size_t)depth);
-    for (int32_t r = 0; r < rows; r++)
-      tally_transpose_s8(
-          output_width, outputs, g + (ptrdiff_t)r * output_width * stored_outputs, stored_outputs,
-          turned + (ptrdiff_t)r * quads, depth);
-  }
-  for (int32_t u = 0; u < window->kernel_height; u++) {
-    const ptrdiff_t first = (ptrdiff_t)first_row * window->stride_height
-                            + (ptrdiff_t)u * window->dilation_height;
-    tally_pack_positions_s8(
-        run, rows, output_width, padded + first * row, window->stride_height * row,
-        (ptrdiff_t)window->stride_width * channels, workspace);
-    tally_gemm_s8_packed(
-        outputs, run, depth, turned, depth, workspace, gradient + (ptrdiff_t)u * run,
-        (ptrdiff_t)window->kernel_height * run, 1);
-  }
+  else
+    tally_transpose_rows_s8(
+        rows, output_width, quads, outputs, g, stored_outputs, turned, depth);
+  tally_window_gradient_s8(
+      window, rows, output_width, run, row,
+      padded + (ptrdiff_t)first_row * window->stride_height * row,
+      (ptrdiff_t)window->stride_width * channels, outputs, turned, workspace, gradient);
 }
 
-// ---- Plain versions of the two steps that have others
+// ---- Plain versions of the steps that have others
+
+void tally_plain_transpose_rows_s8(
+    int32_t rows, int32_t width, int32_t filled, int32_t columns, const int8_t *src,
+    ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  for (int32_t c = 0; c < columns; c++)
+    __builtin_memset(dst + c * ldd, 0, (size_t)rows * (size_t)filled);
+  for (int32_t r = 0; r < rows; r++)
+    tally_transpose_s8(
+        width, columns, src + (ptrdiff_t)r * width * lds, lds, dst + (ptrdiff_t)r * filled, ldd);
+}
+
+void tally_plain_window_gradient_s8(
+    const struct tally_window *k, int32_t rows, int32_t output_width, int32_t run, ptrdiff_t row,
+    const int8_t *x, ptrdiff_t column, int32_t outputs, const int8_t *turned, void *packed,
+    int32_t *gradient) {
+  const int32_t depth = rows * whole_quads(output_width);
+  for (int32_t u = 0; u < k->kernel_height; u++) {
+    tally_pack_positions_s8(
+        run, rows, output_width, x + (ptrdiff_t)u * k->dilation_height * row,
+        k->stride_height * row, column, packed);
+    tally_gemm_s8_packed(
+        outputs, run, depth, turned, depth, packed, gradient + (ptrdiff_t)u * run,
+        (ptrdiff_t)k->kernel_height * run, 1);
+  }
+}
 
 void tally_plain_gemm_s8_runs(
     int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
@@ -371,6 +386,64 @@ VNNI void tally_vnni_pack_positions_s8(
         _mm512_storeu_si512(
             (int32_t *)packed + n + 16 * j,
             _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sums[j], 7)));
+  }
+}
+
+// Adds `factor` times the sums over `quads` quads of depth to the corrections.
+VNNI_INLINE void correct(
+    int32_t N, int32_t K, const void *packed, int32_t first_quad, int32_t quads, int32_t factor,
+    int32_t *corrections) {
+  const __m512i one = _mm512_set1_epi8(1);
+  for (int32_t n = 0; n < N; n += 64) {
+    const int vectors = panel_columns(N - n) / 16;
+    const uint8_t *panel = packed_panel(packed, N, K, n) + (ptrdiff_t)first_quad * 64 * vectors;
+    for (int j = 0; j < vectors; j++) {
+      __m512i sum = _mm512_setzero_si512();
+      for (int32_t q = 0; q < quads; q++)
+        sum = _mm512_dpbusd_epi32(
+            sum, one, _mm512_loadu_si512(panel + 64 * ((ptrdiff_t)q * vectors + j)));
+      int32_t *to = corrections + n + 16 * j;
+      _mm512_storeu_si512(
+          to, _mm512_add_epi32(
+                  _mm512_loadu_si512(to), _mm512_mullo_epi32(sum, _mm512_set1_epi32(factor))));
+    }
+  }
+}
+
+// Without strides the kernel rows read the same positions, each a row further down: half of the rows are
+// packed at a time, with those that follow them, and read by every kernel row. (Halves, because with what
+// follows all of them would need more memory than the other way.)
+VNNI void tally_vnni_window_gradient_s8(
+    const struct tally_window *k, int32_t rows, int32_t output_width, int32_t run, ptrdiff_t row,
+    const int8_t *x, ptrdiff_t column, int32_t outputs, const int8_t *turned, void *packed,
+    int32_t *gradient) {
+  // With fewer positions adding to what is there costs more than packing.
+  enum { most_columns = 1024, fewest_positions = 128 };
+  const int32_t height = k->kernel_height, half = (rows + 1) / 2;
+  if (height == 1 || k->stride_height != 1 || k->dilation_height != 1 || run > most_columns
+      || half + height - 1 > rows || half * output_width < fewest_positions) {
+    tally_plain_window_gradient_s8(
+        k, rows, output_width, run, row, x, column, outputs, turned, packed, gradient);
+    return;
+  }
+  const int32_t quads = whole_quads(output_width) / 4;
+  for (int32_t first = 0; first < rows; first += half) {
+    const int32_t count = smaller(half, rows - first), depth = (count + height - 1) * quads * 4;
+    int32_t corrections[most_columns];
+    tally_vnni_pack_positions_s8(
+        run, count + height - 1, output_width, x + first * row, row, column, packed);
+    __builtin_memcpy(corrections, packed, packed_columns(run) * 4);
+    // A correction is −128 times a sum over the rows that are read.
+    correct(run, depth, packed, count * quads, (height - 1) * quads, 128, corrections);
+    for (int32_t u = 0; u < height; u++) {
+      tally_vnni_gemm_s8_within(
+          outputs, run, count * quads * 4, turned + (ptrdiff_t)first * quads * 4,
+          (ptrdiff_t)rows * quads * 4, corrections, packed, depth, u * quads,
+          gradient + (ptrdiff_t)u * run, (ptrdiff_t)height * run);
+      if (u + 1 == height) break;
+      correct(run, depth, packed, u * quads, quads, 128, corrections);
+      correct(run, depth, packed, (count + u) * quads, quads, -128, corrections);
+    }
   }
 }
 #endif

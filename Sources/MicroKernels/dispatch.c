@@ -201,6 +201,20 @@ void tally_transpose_s8(
   VERSION(transpose_s8)(rows, columns, src, lds, dst, ldd);
 }
 
+void tally_transpose_rows_s8(
+    int32_t rows, int32_t width, int32_t filled, int32_t columns, const int8_t *src,
+    ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  VERSION_VNNI(transpose_rows_s8)(rows, width, filled, columns, src, lds, dst, ldd);
+}
+
+void tally_window_gradient_s8(
+    const struct tally_window *window, int32_t rows, int32_t output_width, int32_t run,
+    ptrdiff_t row, const int8_t *x, ptrdiff_t column, int32_t outputs, const int8_t *turned,
+    void *packed, int32_t *gradient) {
+  VERSION_VNNI(window_gradient_s8)(
+      window, rows, output_width, run, row, x, column, outputs, turned, packed, gradient);
+}
+
 struct depthwise_call {
   int32_t output_height, output_width, channels, kernel_height, kernel_width, stride, dilation;
   int32_t pad_left, input_width, padding, parts;
@@ -459,6 +473,11 @@ void tally_sum_rows_s8(
 void tally_sum_magnitudes_s8(
     int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
   VERSION(sum_magnitudes_s8)(rows, columns, x, sums);
+}
+
+int32_t tally_kth_largest_s32(
+    int32_t count, const int32_t *values, int32_t k, int32_t *above) {
+  return VERSION(kth_largest_s32)(count, values, k, above);
 }
 
 void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {

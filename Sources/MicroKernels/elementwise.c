@@ -23,19 +23,19 @@ static const uint8_t bit[8] = {1, 2, 4, 8, 16, 32, 64, 128};
 
 TALLY_INLINE uint32_t masked_magnitude_s32(
     int32_t count, const uint8_t *mask, const int32_t *values) {
-  uint32_t largest = 0;
+  // One for each bit, so that the loop becomes vectors.
+  uint32_t each[8] = {0}, largest = 0;
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const uint32_t bits = mask[i / 8];
     for (int32_t j = 0; j < 8; j++) {
       const uint32_t v = magnitude(values[i + j] & -(int32_t)((bits & bit[j]) != 0));
-      largest = v > largest ? v : largest;
+      each[j] = v > each[j] ? v : each[j];
     }
   }
-  for (; i < count; i++) {
-    const uint32_t v = mask_bit(mask, (size_t)i) ? magnitude(values[i]) : 0;
-    largest = v > largest ? v : largest;
-  }
+  for (int32_t j = 0; i < count; i++, j++)
+    if (mask_bit(mask, (size_t)i) && magnitude(values[i]) > each[j]) each[j] = magnitude(values[i]);
+  for (int32_t j = 0; j < 8; j++) largest = each[j] > largest ? each[j] : largest;
   return largest;
 }
 
@@ -184,6 +184,23 @@ TALLY_INLINE void sum_rows_s8(
 TALLY_INLINE void sum_magnitudes_s8(
     int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {
   sum_rows(1, rows, columns, x, columns, sums);
+}
+
+TALLY_INLINE int32_t count_at_least(int32_t count, const int32_t *values, int32_t bound) {
+  int32_t total = 0;
+  for (int32_t i = 0; i < count; i++) total += values[i] >= bound;
+  return total;
+}
+
+// Bit by bit, the highest first.
+TALLY_INLINE int32_t kth_largest_s32(
+    int32_t count, const int32_t *values, int32_t k, int32_t *above) {
+  int32_t all = 0, value = 0;
+  for (int32_t i = 0; i < count; i++) all |= values[i];
+  for (int32_t bit = all == 0 ? 0 : 1 << (31 - __builtin_clz((unsigned)all)); bit > 0; bit >>= 1)
+    if (count_at_least(count, values, value | bit) >= k) value |= bit;
+  *above = value == INT32_MAX ? 0 : count_at_least(count, values, value + 1);
+  return value;
 }
 
 TALLY_INLINE void keep_columns_s8(
@@ -350,6 +367,10 @@ TALLY_INLINE void sizes_of_accumulators(
   TARGET void tally_##level##_sum_magnitudes_s8(                                                \
       int32_t rows, int32_t columns, const int8_t *x, int32_t *sums) {                          \
     sum_magnitudes_s8(rows, columns, x, sums);                                                  \
+  }                                                                                             \
+  TARGET int32_t tally_##level##_kth_largest_s32(                                               \
+      int32_t count, const int32_t *values, int32_t k, int32_t *above) {                        \
+    return kth_largest_s32(count, values, k, above);                                            \
   }                                                                                             \
   TARGET void tally_##level##_keep_columns_s8(                                                  \
       int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x) {                          \

@@ -201,6 +201,7 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, count_s8);                \
   TALLY_VERSION(level, sum_rows_s8);             \
   TALLY_VERSION(level, sum_magnitudes_s8);       \
+  TALLY_VERSION(level, kth_largest_s32);         \
   TALLY_VERSION(level, keep_columns_s8);         \
   TALLY_VERSION(level, row_sums_s8);             \
   TALLY_VERSION(level, count_sizes_s32);         \
@@ -214,7 +215,22 @@ TALLY_HIDDEN void tally_depthwise_scatter_s8(
     const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
     const int8_t *turned, int32_t *gradient);
 
+// `tally_transpose_s8` of rows of `width` that become `filled` long, with zeros.
+TALLY_HIDDEN void tally_transpose_rows_s8(
+    int32_t rows, int32_t width, int32_t filled, int32_t columns, const int8_t *src,
+    ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd);
+
+// gradient[o][u][n] += Σ turned[o][p]·x[p + u rows][n] over `rows` rows of positions, filled up to whole quads.
+// x is a padded input, its rows `row` bytes apart and output columns `column`; `packed` holds
+// tally_packed_s8_bytes(run, positions).
+TALLY_HIDDEN void tally_window_gradient_s8(
+    const struct tally_window *window, int32_t rows, int32_t output_width, int32_t run,
+    ptrdiff_t row, const int8_t *x, ptrdiff_t column, int32_t outputs, const int8_t *turned,
+    void *packed, int32_t *gradient);
+
 TALLY_VERSIONS(plain);
+TALLY_VERSION(plain, transpose_rows_s8);
+TALLY_VERSION(plain, window_gradient_s8);
 TALLY_VERSION(plain, gemm_s8_runs);
 TALLY_VERSION(plain, pack_positions_s8);
 TALLY_VERSION(plain, gather_channels_s8);
@@ -226,6 +242,13 @@ TALLY_VERSION(avx2, gather_channels_s8);
 TALLY_VERSIONS(vnni);
 TALLY_VERSION(vnni, gemm_s8_runs);
 TALLY_VERSION(vnni, pack_positions_s8);
+TALLY_VERSION(vnni, transpose_rows_s8);
+TALLY_VERSION(vnni, window_gradient_s8);
+// C += A·B over K depths of a matrix of packed_K packed ones, from quad `first_quad` on; `corrections` are
+// theirs.
+TALLY_HIDDEN void tally_vnni_gemm_s8_within(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,
+    const void *packed, int32_t packed_K, int32_t first_quad, int32_t *C, ptrdiff_t ldc);
 TALLY_VERSION(sha_ni, sha256_blocks);
 #endif
 #if TALLY_NEON

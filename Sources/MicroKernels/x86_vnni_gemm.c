@@ -106,18 +106,22 @@ PANEL(panel32, 12, TILE(12, 2); TILE(11, 2); TILE(10, 2); TILE(9, 2); TILE(8, 2)
 PANEL(panel16, 12, TILE(12, 1); TILE(11, 1); TILE(10, 1); TILE(9, 1); TILE(8, 1); TILE(7, 1);
       TILE(6, 1); TILE(5, 1); TILE(4, 1); TILE(3, 1); TILE(2, 1); TILE(1, 1);)
 
+typedef void panel_product(
+    int32_t, const struct runs *, int32_t, const int8_t *, ptrdiff_t, const int32_t *,
+    const uint8_t *, int32_t *, ptrdiff_t, int32_t, int);
+
+static panel_product *panel_of(int32_t columns) {
+  return columns > 48 ? panel64 : columns > 32 ? panel48 : columns > 16 ? panel32 : panel16;
+}
+
 static void all_panels(
     int32_t M, int32_t N, const struct runs *runs, int32_t K, const int8_t *A, ptrdiff_t lda,
     const void *packed, int32_t *C, ptrdiff_t ldc, int accumulate) {
   for (int32_t n = 0; n < N; n += 64) {
-    const int32_t columns = smaller(N - n, 64);
     const int32_t *corrections = (const int32_t *)packed + n;
     const uint8_t *panel = packed_panel(packed, N, K, n);
-    void (*const run)(
-        int32_t, const struct runs *, int32_t, const int8_t *, ptrdiff_t, const int32_t *,
-        const uint8_t *, int32_t *, ptrdiff_t, int32_t, int) =
-        columns > 48 ? panel64 : columns > 32 ? panel48 : columns > 16 ? panel32 : panel16;
-    run(M, runs, K, A, lda, corrections, panel, C + n, ldc, columns, accumulate);
+    panel_of(N - n)(
+        M, runs, K, A, lda, corrections, panel, C + n, ldc, smaller(N - n, 64), accumulate);
   }
 }
 
@@ -133,6 +137,17 @@ void tally_vnni_gemm_s8_runs(
     const void *packed, int32_t *C, ptrdiff_t ldc) {
   const struct runs all = {runs, step, tally_packed_s8_bytes(N, K)};
   all_panels(M, N, &all, K, A, lda, packed, C, ldc, 0);
+}
+
+void tally_vnni_gemm_s8_within(
+    int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,
+    const void *packed, int32_t packed_K, int32_t first_quad, int32_t *C, ptrdiff_t ldc) {
+  const struct runs one = {1, 0, 0};
+  for (int32_t n = 0; n < N; n += 64)
+    panel_of(N - n)(
+        M, &one, K, A, lda, corrections + n,
+        packed_panel(packed, N, packed_K, n) + (ptrdiff_t)first_quad * 4 * panel_columns(N - n),
+        C + n, ldc, smaller(N - n, 64), 1);
 }
 
 // ---- Dot form: B becomes u8 as it is loaded, the correction is 128 · (the row sum of A).

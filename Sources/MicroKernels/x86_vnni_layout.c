@@ -117,25 +117,77 @@ VNNI_INLINE void store16(int8_t *out, int32_t count, __m128i bytes) {
 
 // Up to 16 columns: a lane for each 16 of 64 rows, so that a column is one vector. (With more columns
 // gathering the lanes costs more than it saves.)
+VNNI_INLINE __m512i four_rows(__m128i r0, __m128i r1, __m128i r2, __m128i r3) {
+  return _mm512_inserti64x4(
+      _mm512_castsi256_si512(_mm256_set_m128i(r1, r0)), _mm256_set_m128i(r3, r2), 1);
+}
+
+// Masked stores are slow.
+VNNI_INLINE void store_columns(
+    int32_t count, int32_t columns, const __m512i v[16], int8_t *dst, ptrdiff_t ldd) {
+  if (count >= 64) {
+    UNROLLED for (int j = 0; j < 16; j++)
+      if (j < columns) _mm512_storeu_si512(dst + j * ldd, v[j]);
+  } else {
+    UNROLLED for (int j = 0; j < 16; j++)
+      if (j < columns) _mm512_mask_storeu_epi8(dst + j * ldd, first64(count), v[j]);
+  }
+}
+
 VNNI_INLINE void transpose_narrow(
     int32_t rows, int32_t columns, const int8_t *src, ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
   const __mmask16 load = first16(columns);
-  for (int32_t r = 0; r < rows; r += 64) {
+  int32_t r = 0;
+  for (; r + 64 <= rows; r += 64) {
+    const int8_t *from = src + r * lds;
     __m512i v[16];
-    UNROLLED for (int i = 0; i < 16; i++) {
-      __m128i lanes[4];
-      UNROLLED for (int l = 0; l < 4; l++)
-        lanes[l] = r + 16 * l + i < rows
-                       ? _mm_maskz_loadu_epi8(load, src + (r + 16 * l + i) * lds)
-                       : _mm_setzero_si128();
-      const __m256i low = _mm256_set_m128i(lanes[1], lanes[0]);
-      v[i] = _mm512_inserti64x4(
-          _mm512_castsi256_si512(low), _mm256_set_m128i(lanes[3], lanes[2]), 1);
-    }
+    UNROLLED for (int i = 0; i < 16; i++, from += lds)
+      v[i] = four_rows(
+          _mm_maskz_loadu_epi8(load, from), _mm_maskz_loadu_epi8(load, from + 16 * lds),
+          _mm_maskz_loadu_epi8(load, from + 32 * lds),
+          _mm_maskz_loadu_epi8(load, from + 48 * lds));
     transpose_bytes(v);
-    const __mmask64 present = first64(rows - r);
-    UNROLLED for (int j = 0; j < 16; j++)
-      if (j < columns) _mm512_mask_storeu_epi8(dst + j * ldd + r, present, v[j]);
+    store_columns(64, columns, v, dst + r, ldd);
+  }
+  if (r == rows) return;
+  __m512i v[16];
+  UNROLLED for (int i = 0; i < 16; i++) {
+    __m128i lanes[4];
+    UNROLLED for (int l = 0; l < 4; l++)
+      lanes[l] = r + 16 * l + i < rows
+                     ? _mm_maskz_loadu_epi8(load, src + (r + 16 * l + i) * lds)
+                     : _mm_setzero_si128();
+    v[i] = four_rows(lanes[0], lanes[1], lanes[2], lanes[3]);
+  }
+  transpose_bytes(v);
+  store_columns(rows - r, columns, v, dst + r, ldd);
+}
+
+// 16 columns at a time are copied to where rows are as long as they become.
+VNNI void tally_vnni_transpose_rows_s8(
+    int32_t rows, int32_t width, int32_t filled, int32_t columns, const int8_t *src,
+    ptrdiff_t lds, int8_t *dst, ptrdiff_t ldd) {
+  enum { most = 256 };
+  if (filled > most) {
+    tally_plain_transpose_rows_s8(rows, width, filled, columns, src, lds, dst, ldd);
+    return;
+  }
+  for (int32_t c = 0; c < columns; c += 16) {
+    const __mmask16 load = first16(columns - c);
+    const int32_t at_once = most / filled;
+    for (int32_t r = 0; r < rows; r += at_once) {
+      const int32_t count = smaller(at_once, rows - r);
+      __m128i copy[most];
+      __m128i *to = copy;
+      const int8_t *from = src + (ptrdiff_t)r * width * lds + c;
+      for (int32_t i = 0; i < count; i++) {
+        for (int32_t w = 0; w < width; w++, from += lds) *to++ = _mm_maskz_loadu_epi8(load, from);
+        for (int32_t w = width; w < filled; w++) *to++ = _mm_setzero_si128();
+      }
+      transpose_narrow(
+          count * filled, smaller(columns - c, 16), (const int8_t *)copy, 16,
+          dst + c * ldd + (ptrdiff_t)r * filled, ldd);
+    }
   }
 }
 

@@ -49,7 +49,11 @@ VNNI uint32_t tally_vnni_pass_s8(
         mask_bits(mask ? mask + i / 8 : mask, (smaller(count - i, 64) + 7) / 8);
     const __m512i v = _mm512_maskz_loadu_epi8(present & bits, g + i);
     largest = _mm512_max_epu8(largest, _mm512_abs_epi8(v));
-    _mm512_mask_storeu_epi8(out + i, present, v);
+    // Masked stores are slow.
+    if (count - i >= 64)
+      _mm512_storeu_si512(out + i, v);
+    else
+      _mm512_mask_storeu_epi8(out + i, present, v);
   }
   uint8_t bytes[64];
   _mm512_storeu_si512(bytes, largest);

@@ -59,6 +59,18 @@ VNNI_INLINE void philox16(const struct philox_stream *s, uint32_t block, __m512i
   out[3] = _mm512_unpackhi_epi64(high01, high23);
 }
 
+// Blocks `block`…`block` + 7, in order: out[j] holds blocks 4j…4j + 3.
+VNNI_INLINE void philox_half(const struct philox_stream *s, uint32_t block, __m512i out[2]) {
+  // Even positions take blocks 0…3, odd ones 4…7, which the unpacks part.
+  __m512i w[4];
+  philox8(
+      s, _mm512_add_epi64(_mm512_set1_epi64(block), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7)), w);
+  const __m512i w01 = _mm512_mask_shuffle_epi32(w[0], 0xaaaa, w[1], (_MM_PERM_ENUM)0xa0);
+  const __m512i w23 = _mm512_mask_shuffle_epi32(w[2], 0xaaaa, w[3], (_MM_PERM_ENUM)0xa0);
+  out[0] = _mm512_unpacklo_epi64(w01, w23);
+  out[1] = _mm512_unpackhi_epi64(w01, w23);
+}
+
 // ---- 16-bit lanes of consecutive elements
 //
 // A run begins at any element and ends inside the 16 blocks computed for it: 128 elements when
@@ -74,6 +86,16 @@ VNNI_INLINE const uint16_t *philox_lanes(
   __m512i out[4];
   philox16(s, element / 8, out);
   for (int j = 0; j < 4; j++) _mm512_storeu_si512(lanes + 32 * j, out[j]);
+  return lanes + element % 8;
+}
+
+// The lanes of `count` elements, at most `lane_run`: half of the blocks where they are enough.
+VNNI_INLINE const uint16_t *philox_some_lanes(
+    const struct philox_stream *s, uint32_t element, int32_t count, uint16_t lanes[LANE_BUFFER]) {
+  if ((int32_t)(element % 8) + count > 64) return philox_lanes(s, element, lanes);
+  __m512i out[2];
+  philox_half(s, element / 8, out);
+  for (int j = 0; j < 2; j++) _mm512_storeu_si512(lanes + 32 * j, out[j]);
   return lanes + element % 8;
 }
 

@@ -320,8 +320,8 @@ VNNI void tally_vnni_shift_stochastic_s8(
   }
   uint16_t lanes[LANE_BUFFER] = {0};
   for (; i < count; i += run) {
-    const uint16_t *r = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
     const int32_t end = smaller(run, count - i);
+    const uint16_t *r = philox_some_lanes(&stream, first_element + (uint32_t)i, end, lanes);
     for (int32_t j = 0; j < end; j += 16) {
       const __mmask16 present = first16(end - j);
       __m512i v = _mm512_maskz_loadu_epi32(present, acc + i + j);
@@ -434,7 +434,7 @@ VNNI int32_t tally_vnni_contribute_q16(
     const uint32_t size = (uint32_t)_mm512_reduce_or_epi32(sizes);
     // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
     if (size == 0) continue;
-    const uint16_t *r16 = philox_lanes(&stream, first_element + (uint32_t)i, lanes);
+    const uint16_t *r16 = philox_some_lanes(&stream, first_element + (uint32_t)i, end, lanes);
     // |v·m| < 2^(bits of v + 31), of which `before` bits go first.
     const int bits = 63 - __builtin_clz(size) - s.before;
     const int may_clip = clip < 2 || (bits > s.after && (int64_t)1 << (bits - s.after) > clip);

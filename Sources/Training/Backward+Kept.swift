@@ -134,8 +134,14 @@ extension Backward {
         isComputed
         ? keptProduct(index, trained, tiling, list)
         : keptWeightGradient(index, node, shape, db, tiling, list, sample: 0)
-      for j in 0..<list.count {
-        body(product.slice(j * trained.depth, trained.depth), Int(list[j]))
+      // Neighbouring rows together: whole vectors draw lanes.
+      var first = 0
+      while first < list.count {
+        var end = first + 1
+        while end < list.count && list[end] == list[end - 1] &+ 1 { end += 1 }
+        body(
+          product.slice(first * trained.depth, (end - first) * trained.depth), Int(list[first]))
+        first = end
       }
       return
     }
@@ -249,7 +255,11 @@ extension Backward {
     gatherChannels(
       gradient(index + 1, sample: sample), positions: trained.output.positions,
       stride: trained.output.channels, list, into: part)
-    product.fill(0)
+    // The sums begin with the zero-point terms.
+    for j in 0..<list.count {
+      product.slice(j * trained.depth, trained.depth)
+        .fill(db.map { 0 &- zeroPoint &* $0[Int(list[j])] } ?? 0)
+    }
     kept.weightGradient(
       inputs.slice(sample * trained.input.count, trained.input.count), part,
       padding: Int8(truncatingIfNeeded: zeroPoint), channels: 0..<list.count,
@@ -258,11 +268,6 @@ extension Backward {
         workspace + tiling.weightGradientWorkspace, tiling.weightGradientWorkspaceByteCount,
         of: Int8.self),
       into: product)
-    if let db, zeroPoint != 0 {
-      for j in 0..<list.count {
-        product.slice(j * trained.depth, trained.depth).subtract(zeroPoint &* db[Int(list[j])])
-      }
-    }
     return product
   }
 }

@@ -491,14 +491,19 @@ extension Trainer {
   ) {
     let trained = session.trainedShape(index, shape)
     let selection = session.weightSelection(index, shape)
-    for row in 0..<trained.output.channels
-    where isKept(selection?.outputChannel(row) ?? row, touched) {
-      let first = row * trained.depth
+    func isTouched(_ row: Int) -> Bool { isKept(selection?.outputChannel(row) ?? row, touched) }
+    var row = 0
+    while row < trained.output.channels {
+      // Neighbouring rows together.
+      var end = row
+      while end < trained.output.channels && isTouched(end) { end += 1 }
+      let (first, count) = (row * trained.depth, (end - row) * trained.depth)
+      row = end + 1
+      if count == 0 { continue }
       if let selection {
-        selection.refresh(masters: masters, into: weights, in: first..<first + trained.depth)
+        selection.refresh(masters: masters, into: weights, in: first..<first + count)
       } else {
-        Kernels.refresh(
-          masters: masters.slice(first, trained.depth), into: weights.slice(first, trained.depth))
+        Kernels.refresh(masters: masters.slice(first, count), into: weights.slice(first, count))
       }
     }
   }

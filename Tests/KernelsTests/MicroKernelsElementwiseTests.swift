@@ -219,6 +219,28 @@ extension MicroKernels {
     }
   }
 
+  @Test("the k-th largest, and how many are larger")
+  func kthLargest() {
+    var random = MicroKernelsRandom("k-th largest")
+    for trial in 0..<200 {
+      let count = [1, 2, 9, 16, 31, 64, 100][trial % 7]
+      // Few and many values, none, and the largest there is.
+      let most = [0, 3, 200, 1 << 20, Int(Int32.max)][trial / 7 % 5]
+      let values = (0..<count).map { _ in
+        trial % 11 == 0 ? Int32(most) : Int32(random.int(0...most))
+      }
+      let k = random.int(1...count)
+      let expected = values.sorted(by: >)[k - 1]
+      let fenced = FencedMemory(values)
+      Self.atEachLevel { level in
+        var above: Int32 = -1
+        let value = tally_kth_largest_s32(Int32(count), fenced.base, Int32(k), &above)
+        #expect(value == expected, "\(k) of \(count) at level \(level)")
+        #expect(above == values.count { $0 > expected }, "\(k) of \(count) at level \(level)")
+      }
+    }
+  }
+
   @Test("channels gathered from every position")
   func gathers() {
     var random = MicroKernelsRandom("gathers")

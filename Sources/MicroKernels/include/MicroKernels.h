@@ -337,6 +337,9 @@ void tally_sum_rows_s8(
 void tally_sum_magnitudes_s8(
     int32_t rows, int32_t columns, const int8_t *x, int32_t *sums);
 
+/// The k-th largest of `count` values ≥ 0, k = 1…count; `above` gets how many are larger.
+int32_t tally_kth_largest_s32(int32_t count, const int32_t *values, int32_t k, int32_t *above);
+
 /// x[r][c] ← 0 where bit c%8 of kept[c/8] is 0; x is [rows, columns].
 void tally_keep_columns_s8(int32_t rows, int32_t columns, const uint8_t *kept, int8_t *x);
 

@@ -88,8 +88,10 @@ struct BenchPlan {
   /// The backward pass alone at kept ratios, one sample and 32, against that of the whole gradient.
   private func keptBackward(of network: BenchNetwork) throws {
     let ratios = [("0.5", 1.5), ("0.25", 2.5), ("0.1", 4.0)]
+    // One channel of each layer: what is left does not depend on the ratio.
+    let least = "0.001"
     for batch in [1, 16] {
-      let keys = [[]] + ratios.map { [BenchRun.keeping($0.0)] }
+      let keys = [[]] + (ratios.map(\.0) + [least]).map { [BenchRun.keeping($0)] }
       let runs = try keys.map { try BenchRun(training: network, batch: batch, keys: $0) }
       let times = BenchTiming.alternating(
         effort,
@@ -109,6 +111,11 @@ struct BenchPlan {
             ratio: times[0].median / times[index + 1].median,
             .atLeast(ratio.1, goal: 1.2 * ratio.1)))
       }
+      let last = ratios.count + 1
+      onRow(
+        BenchRow(
+          "backward/\(network.name)/b\(batch)/\(least)",
+          "\(name), backward pass of one channel a layer", times[last], runs[last]))
     }
   }
 

@@ -44,7 +44,7 @@ extension Verb {
       JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
       modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
       session's memory, as planned and as touched: with --compact what plan says, else what
-      plan --fast says.
+      plan --fast says, and more with --threads.
       """
   ) { arguments, console in
     if let journal = arguments["--replay"] {

@@ -118,6 +118,9 @@ public enum BufferPurpose: Int, Sendable, CaseIterable {
     forwardWorkspace
   case backwardWorkspace, sessionTable, differences, perturbedWeights, signedSums
   case perturbationCounts
+
+  /// Not that of `allCases`, an array, which boards have no memory for.
+  static var count: Int { BufferPurpose.perturbationCounts.rawValue + 1 }
 }
 
 /// Where every buffer of a session lies in its arena, computed before the first byte is used.
@@ -148,7 +151,7 @@ public struct MemoryPlan {
     // One byte per tensor for the gradient path, at the end of the memory.
     let pathEntries =
       (nodeCount + MemoryLayout<Entry>.stride) / MemoryLayout<Entry>.stride + 1
-    return (nodeCount + 1) * BufferPurpose.allCases.count + pathEntries
+    return (nodeCount + 1) * BufferPurpose.count + pathEntries
   }
 
   /// Stack that a session, a step or the writing of a journal uses at most, built for size;
@@ -174,7 +177,7 @@ public struct MemoryPlan {
   public init(
     _ network: Network, _ request: SessionRequest, entries: View<Entry>
   ) throws(MemoryPlanError) {
-    let most = (network.nodeCount + 1) * BufferPurpose.allCases.count
+    let most = (network.nodeCount + 1) * BufferPurpose.count
     precondition(
       entries.count >= MemoryPlan.largestEntryCount(nodeCount: network.nodeCount),
       "the plan's memory is too small")

@@ -8,7 +8,7 @@ package struct SessionTable {
   private let memory: View<Int32>
   private let tensorCount: Int
 
-  private static var purposeCount: Int { BufferPurpose.allCases.count }
+  private static var purposeCount: Int { BufferPurpose.count }
   private static var wordsPerTensor: Int { 8 }
   private static var counterCount: Int { 4 }
 

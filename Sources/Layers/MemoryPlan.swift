@@ -28,7 +28,14 @@ public struct SessionRequest {
   public var training: TrainingNeeds?
 
   /// Parts of a pass that are worked on at once.
-  package var partCount: Int { isCompact ? 1 : threads }
+  package var partCount: Int {
+    // A constant on boards: what other parts need is then not compiled.
+    #if hasFeature(Embedded)
+      1
+    #else
+      isCompact ? 1 : threads
+    #endif
+  }
 
   /// T and K' of SPEC 8.3.
   static var largestPositionCount: Int { 66_311 }

@@ -12,6 +12,7 @@ extension Session {
   ///   - units: samples, or rows of them, that are not cut.
   ///   - work: of all of them, in bytes moved or 32 products.
   ///   - fetched: bytes that every part but the first must fetch from where they were just written.
+  @inline(__always)
   package func partCount(units: Int, work: Int, fetched: Int = 0) -> Int {
     guard request.partCount > 1, units > 1 else { return 1 }
     let most = min(request.partCount, units)

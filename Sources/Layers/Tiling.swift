@@ -13,7 +13,11 @@ package struct Tiling {
   private let samples: Int
   private let isCompact: Bool
   /// Parts of the samples that are worked on at once.
-  private let parts: Int
+  #if hasFeature(Embedded)
+    private var parts: Int { 1 }
+  #else
+    private let parts: Int
+  #endif
   private let tracksRanges: Bool
   private var isDepthwise: Bool { shape?.isDepthwise ?? false }
   /// Output rows of one forward tile.
@@ -56,7 +60,9 @@ package struct Tiling {
     selectsChannels = request.training?.selection(ofNode: index) != nil
     trained = shape.map { request.training?.trainedShape(ofNode: index, $0) ?? $0 }
     isCompact = request.isCompact
-    parts = request.partCount
+    #if !hasFeature(Embedded)
+      parts = request.partCount
+    #endif
     tracksRanges = request.training?.tracksRanges ?? false
     guard let shape, let trained else {
       (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)

@@ -78,40 +78,23 @@ public func perturb(
   }
 }
 
-/// Σ D·u over a list of measured differences, for a run of at most 128 elements that lie in one block
-/// of signs.
+/// Σ D·u for a run of elements, saturated to 32 bits once.
 ///
-/// Sums are exact in 64 bits (|D| ≤ 2³¹, at most 2¹⁶ of them) and saturate to 32 once, at the end.
-public struct SignedSum {
-  @usableFromInline var sums = InlineArray<128, Int64>(repeating: 0)
-  @usableFromInline let first: UInt32
-  @usableFromInline let count: Int
-
-  /// - Parameters:
-  ///   - first: number of the first element.
-  ///   - count: first mod 128 + count ≤ 128.
-  @inlinable
-  public init(first: Int, count: Int) {
-    precondition(first & 127 + count <= 128, "a run inside one block of signs")
-    self.first = UInt32(truncatingIfNeeded: first)
-    self.count = count
+/// - Parameters:
+///   - differences: int32, D of the directions of `stream` and of those after it: the query counts up.
+///   - first: the element of the tensor that sums[0] is.
+///   - weights: int8, as many as sums, of which those with |w| > `most` were not moved and have u = 0; nil if
+///     all were.
+///   - sums: int32.
+public func signedSums(
+  _ differences: View<Int32>, _ stream: RandomStream, first: Int, weights: View<Int8>? = nil,
+  most: Int32 = 127, into sums: View<Int32>
+) {
+  // The views hold what their counts say, the weights as much as the sums.
+  unsafe stream.withMicroKernelWords { key, counter in
+    unsafe tally_signed_sums_s32(
+      Int32(truncatingIfNeeded: sums.count), UInt32(truncatingIfNeeded: first),
+      Int32(truncatingIfNeeded: differences.count), differences.pointer, key, counter,
+      weights?.pointer, most, sums.pointer)
   }
-
-  /// Adds D·u for the directions of one stream.
-  public mutating func add(_ difference: Int32, _ stream: RandomStream) {
-    if difference == 0 { return }
-    let (first, count) = (first, count)
-    var span = sums.mutableSpan
-    unsafe span.withUnsafeMutableBufferPointer { buffer in
-      unsafe stream.withMicroKernelWords { key, counter in
-        // At most 128 sums, as many as there are.
-        unsafe tally_add_signed_s64(
-          Int32(truncatingIfNeeded: count), difference, first, key, counter, buffer.baseAddress)
-      }
-    }
-  }
-
-  /// The sum of element `first + index`.
-  @inlinable
-  public subscript(index: Int) -> Int32 { Int32(clamping: sums[index]) }
 }

@@ -218,7 +218,9 @@ struct BufferList {
       if training.groupCount > 0 {
         try add(row: 0, .differences, 4 * training.differenceCount)
         // For estimated gradients and updates, both after the loss.
-        try add(row: 0, .signedSums, 4 * 256, from: lossTime + 1, to: 2 * nodeCount + 1)
+        try add(
+          row: 0, .signedSums, 8 * request.signedSumCount, from: lossTime + 1,
+          to: 2 * nodeCount + 1)
         if training.adaptsSigma {
           try add(
             row: 0, .perturbationCounts,

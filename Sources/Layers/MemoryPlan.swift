@@ -27,6 +27,9 @@ public struct SessionRequest {
   /// `nil` for inference.
   public var training: TrainingNeeds?
 
+  /// Coordinates whose estimate is made at once (SPEC 8.15): those of one block of signs, or of sixteen.
+  package var signedSumCount: Int { isCompact ? 128 : 2048 }
+
   /// Parts of a pass that are worked on at once.
   package var partCount: Int {
     // A constant on boards: what other parts need is then not compiled.

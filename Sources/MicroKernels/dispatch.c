@@ -392,10 +392,12 @@ int32_t tally_perturb_s8(
   return VERSION(perturb_s8)(count, w, sigma, first_element, key, counter, target);
 }
 
-void tally_add_signed_s64(
-    int32_t count, int32_t value, uint32_t first_element, const uint32_t key[2],
-    const uint32_t counter[3], int64_t *sums) {
-  VERSION(add_signed_s64)(count, value, first_element, key, counter, sums);
+void tally_signed_sums_s32(
+    int32_t count, uint32_t first_element, int32_t entries, const int32_t *differences,
+    const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,
+    int32_t *sums) {
+  VERSION(signed_sums_s32)(
+      count, first_element, entries, differences, key, counter, w, reach, sums);
 }
 
 void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {

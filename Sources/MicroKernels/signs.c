@@ -3,8 +3,6 @@
 
 #if TALLY_X86
 #include "x86_avx2.h"
-#undef UNROLLED
-#include "x86_vnni.h"
 #endif
 
 // The signs of elements e…e + 127 of one block, from the one of e on: bit 1 is −1.
@@ -41,21 +39,6 @@ TALLY_INLINE int32_t perturb_run(
   return sum;
 }
 
-#if TALLY_X86
-VNNI_INLINE int32_t perturb_run_vnni(
-    int32_t n, const int8_t *w, int32_t sigma, int32_t reach, uint64_t bits, int8_t *target) {
-  const __mmask64 present = first64(n);
-  const __m512i v = _mm512_maskz_loadu_epi8(present, w), s = _mm512_set1_epi8((char)sigma);
-  const __mmask64 moves =
-      _mm512_mask_cmple_epu8_mask(present, _mm512_abs_epi8(v), _mm512_set1_epi8((char)reach));
-  __m512i moved = _mm512_mask_add_epi8(v, moves & ~bits, v, s);
-  moved = _mm512_mask_sub_epi8(moved, moves & bits, v, s);
-  _mm512_mask_storeu_epi8(target, present, moved);
-  return _mm512_reduce_add_epi32(
-      _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), moved));
-}
-#endif
-
 // sums[i] += ±value
 TALLY_INLINE void add_signed_run(int32_t n, int64_t value, uint64_t bits, int64_t *sums) {
   for (int32_t i = 0; i < n; i++) {
@@ -64,7 +47,27 @@ TALLY_INLINE void add_signed_run(int32_t n, int64_t value, uint64_t bits, int64_
   }
 }
 
-#define LEVEL(level, TARGET, run)                                                               \
+// The sums of elements e…e + n − 1, all in one block of signs.
+TALLY_INLINE void signed_sums_run(
+    int32_t n, uint32_t e, int32_t entries, const int32_t *differences, const uint32_t key[2],
+    const uint32_t counter[3], int32_t *sums) {
+  const int32_t low = smaller(n, 64);
+  int64_t wide[128] = {0};
+  for (int32_t entry = 0; entry < entries; entry++) {
+    const uint32_t own[3] = {counter[0], counter[1], counter[2] + (uint32_t)entry};
+    if (differences[entry] == 0) continue;
+    const struct signs s = signs_from(e, key, own);
+    add_signed_run(low, differences[entry], s.low, wide);
+    if (n > 64) add_signed_run(n - 64, differences[entry], s.high, wide + 64);
+  }
+  for (int32_t i = 0; i < n; i++) sums[i] = saturate(wide[i]);
+}
+
+TALLY_INLINE void clear_unmoved(int32_t n, const int8_t *w, int32_t reach, int32_t *sums) {
+  for (int32_t i = 0; i < n; i++) sums[i] = -reach <= w[i] && w[i] <= reach ? sums[i] : 0;
+}
+
+#define LEVEL(level, TARGET)                                                                    \
   TARGET int32_t tally_##level##_perturb_s8(                                                    \
       int32_t count, const int8_t *w, int32_t sigma, uint32_t first_element,                    \
       const uint32_t key[2], const uint32_t counter[3], int8_t *target) {                       \
@@ -73,26 +76,26 @@ TALLY_INLINE void add_signed_run(int32_t n, int64_t value, uint64_t bits, int64_
     for (int32_t i = 0; i < count;) {                                                           \
       const struct signs s = signs_from(first_element + (uint32_t)i, key, counter);             \
       const int32_t n = smaller(s.count, count - i), low = smaller(n, 64);                      \
-      sum += run(low, w + i, sigma, reach, s.low, target + i);                                  \
-      if (n > 64) sum += run(n - 64, w + i + 64, sigma, reach, s.high, target + i + 64);        \
+      sum += perturb_run(low, w + i, sigma, reach, s.low, target + i);                          \
+      if (n > 64) sum += perturb_run(n - 64, w + i + 64, sigma, reach, s.high, target + i + 64); \
       i += n;                                                                                   \
     }                                                                                           \
     return sum;                                                                                 \
   }                                                                                             \
-  TARGET void tally_##level##_add_signed_s64(                                                   \
-      int32_t count, int32_t value, uint32_t first_element, const uint32_t key[2],              \
-      const uint32_t counter[3], int64_t *sums) {                                               \
+  TARGET void tally_##level##_signed_sums_s32(                                                  \
+      int32_t count, uint32_t first_element, int32_t entries, const int32_t *differences,       \
+      const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,         \
+      int32_t *sums) {                                                                          \
     for (int32_t i = 0; i < count;) {                                                           \
-      const struct signs s = signs_from(first_element + (uint32_t)i, key, counter);             \
-      const int32_t n = smaller(s.count, count - i), low = smaller(n, 64);                      \
-      add_signed_run(low, value, s.low, sums + i);                                              \
-      if (n > 64) add_signed_run(n - 64, value, s.high, sums + i + 64);                         \
+      const uint32_t e = first_element + (uint32_t)i;                                           \
+      const int32_t n = smaller((int32_t)(128 - e % 128), count - i);                           \
+      signed_sums_run(n, e, entries, differences, key, counter, sums + i);                      \
+      if (w) clear_unmoved(n, w + i, reach, sums + i);                                          \
       i += n;                                                                                   \
     }                                                                                           \
   }
 
-LEVEL(plain, , perturb_run)
+LEVEL(plain, )
 #if TALLY_X86
-LEVEL(avx2, AVX2, perturb_run)
-LEVEL(vnni, VNNI __attribute__((min_vector_width(512))), perturb_run_vnni)
+LEVEL(avx2, AVX2)
 #endif

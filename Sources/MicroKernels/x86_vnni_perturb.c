@@ -1,4 +1,4 @@
-// Dot products with weights that are perturbed as they are loaded, with AVX-512.
+// Signs of zeroth-order directions with AVX-512: perturbed weights, dot products with them, sums of signs.
 #include "x86_vnni.h"
 #include "x86_vnni_philox.h"
 
@@ -121,6 +121,92 @@ VNNI void tally_vnni_perturb_dot_s8(
       case 3: ROWS(3); break;
       default: ROWS(4);
     }
+  }
+}
+
+VNNI int32_t tally_vnni_perturb_s8(
+    int32_t count, const int8_t *w, int32_t sigma, uint32_t first_element, const uint32_t key[2],
+    const uint32_t counter[3], int8_t *target) {
+  const __m512i up = _mm512_set1_epi8((char)sigma), down = _mm512_set1_epi8((char)-sigma);
+  const __m512i reach = _mm512_set1_epi8((char)(127 - (sigma < 0 ? -sigma : sigma)));
+  const __m512i one = _mm512_set1_epi8(1);
+  struct signs signs = {philox_stream(key, counter), 0, 0, {0}};
+  __m512i sum = _mm512_setzero_si512();
+  for (int32_t i = 0; i < count; i += 64) {
+    uint32_t offset;
+    available(&signs, first_element + (uint32_t)i, &offset);
+    const __mmask64 present = first64(count - i);
+    const __mmask64 negative = signs64(signs.bits + offset / 8, offset % 8);
+    const __m512i v = _mm512_maskz_loadu_epi8(present, w + i);
+    // |−128| is 128 as an unsigned byte, so it is out of reach as it should be.
+    const __mmask64 moves = _mm512_mask_cmple_epu8_mask(present, _mm512_abs_epi8(v), reach);
+    const __m512i moved =
+        _mm512_mask_add_epi8(v, moves, v, _mm512_mask_blend_epi8(negative, up, down));
+    sum = _mm512_dpbusd_epi32(sum, one, moved);
+    // Masked stores are slow.
+    if (count - i >= 64)
+      _mm512_storeu_si512(target + i, moved);
+    else
+      _mm512_mask_storeu_epi8(target + i, present, moved);
+  }
+  return _mm512_reduce_add_epi32(sum);
+}
+
+// Of up to 2048 elements, whose signs begin at bit `bit` of `bytes`: a −1 takes twice the difference from
+// what the sum is without it.
+VNNI_INLINE void take_negatives(
+    int32_t count, const uint8_t *bytes, uint32_t bit, int32_t difference, int32_t *sums) {
+  const __m512i twice = _mm512_set1_epi32((int32_t)(2u * (uint32_t)difference));
+  for (int32_t i = 0; i < count; i += 64, bytes += 8) {
+    const uint64_t negative = signs64(bytes, bit);
+    UNROLLED for (int j = 0; j < 4; j++) {
+      int32_t *at = sums + i + 16 * j;
+      const __m512i s = _mm512_loadu_si512(at);
+      _mm512_storeu_si512(at, _mm512_mask_sub_epi32(s, (__mmask16)(negative >> 16 * j), s, twice));
+    }
+  }
+}
+
+VNNI void tally_vnni_signed_sums_s32(
+    int32_t count, uint32_t first_element, int32_t entries, const int32_t *differences,
+    const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,
+    int32_t *sums) {
+  int64_t all = 0, sizes = 0;
+  for (int32_t entry = 0; entry < entries; entry++) {
+    all += differences[entry];
+    sizes += differences[entry] < 0 ? -(int64_t)differences[entry] : differences[entry];
+  }
+  // Sums that fit may wrap on their way.
+  if (sizes > INT32_MAX) {
+    tally_avx2_signed_sums_s32(
+        count, first_element, entries, differences, key, counter, w, reach, sums);
+    return;
+  }
+  const __m512i limit = _mm512_set1_epi32(reach);
+  for (int32_t i = 0; i < count;) {
+    const uint32_t element = first_element + (uint32_t)i, bit = element % 128;
+    const int32_t n = smaller(count - i, 2048 - (int32_t)bit);
+    int32_t own[2048 + 64];
+    for (int32_t j = 0; j < (n + 63) / 64 * 64; j += 16)
+      _mm512_storeu_si512(own + j, _mm512_set1_epi32((int32_t)all));
+    for (int32_t entry = 0; entry < entries; entry++) {
+      if (differences[entry] == 0) continue;
+      const uint32_t last[3] = {counter[0], counter[1], counter[2] + (uint32_t)entry};
+      struct signs signs = {philox_stream(key, last), 0, 0, {0}};
+      refill(&signs, element);
+      take_negatives(n, signs.bits + bit / 8, bit % 8, differences[entry], own);
+    }
+    for (int32_t j = 0; j < n; j += 16) {
+      const __mmask16 present = first16(n - j);
+      __m512i v = _mm512_loadu_si512(own + j);
+      if (w) {
+        const __m512i values = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(present, w + i + j));
+        v = _mm512_maskz_mov_epi32(
+            _mm512_cmple_epi32_mask(_mm512_abs_epi32(values), limit), v);
+      }
+      _mm512_mask_storeu_epi32(sums + i + j, present, v);
+    }
+    i += n;
   }
 }
 

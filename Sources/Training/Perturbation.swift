@@ -179,25 +179,32 @@ struct Perturbation {
     let buffer = session.arena.view(
       session.table.offset(index + 1, .perturbedWeights),
       session.request.isCompact ? shape.depth : shape.weightCount, of: Int8.self)
+    let (biases, derived) = (session.biases(index, node), session.offsetBiases(index, node))
+    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
     var sample = 0
     while sample < samples {
       let end = isShared ? samples : sample + 1
       let directions = stream(index, .weights, position: first + sample, query: query)
       let biasDirections = stream(index, .biases, position: first + sample, query: query)
-      /// Fills a channel's perturbed weights, and takes their zero-point term into account.
-      func fill(_ o: Int, _ target: View<Int8>) {
-        let sum = perturb(
-          weights.slice(o * shape.depth, shape.depth), by: sigma, directions,
-          first: o * shape.depth, into: target)
-        let step = biasStep * biasDirections.sign(UInt32(truncatingIfNeeded: o))
-        setOffset(index, node, o, sum: sum, step: step)
+      /// A channel's bias and zero-point term: b + σ·u − Z·Σw.
+      func setOffset(_ o: Int, sum: Int32, sign: Int32) {
+        let (bias, step) = (biases[o], sign * biasStep)
+        let perturbed = abs(bias) &+ abs(step) <= UpdateLimit.bias ? bias &+ step : bias
+        // May wrap; the complete accumulator does not (SPEC 5.6).
+        derived[o] = perturbed &- zeroPoint &* sum
       }
       if session.request.isCompact {
-        runByChannel(index, node, shape, sample..<end, buffer, fill)
-      } else {
-        for o in 0..<shape.output.channels {
-          fill(o, buffer.slice(o * shape.depth, shape.depth))
+        runByChannel(index, node, shape, sample..<end, buffer) { o, target in
+          let sum = perturb(
+            weights.slice(o * shape.depth, shape.depth), by: sigma, directions,
+            first: o * shape.depth, into: target)
+          setOffset(o, sum: sum, sign: biasDirections.sign(UInt32(truncatingIfNeeded: o)))
         }
+      } else {
+        _ = perturb(weights, by: sigma, directions, first: 0, into: buffer)
+        sumEachRow(buffer, columns: shape.depth, into: derived)
+        var signs = SignSequence(biasDirections, startingAt: 0)
+        for o in 0..<derived.count { setOffset(o, sum: derived[o], sign: signs.next()) }
         session.forEachTile(index, node, shape, samples: sample..<end, weights: buffer) {
           accumulators, sample, first, count, _ in
           session.placeTile(index, node, accumulators, sample: sample, first: first, count: count)
@@ -205,15 +212,6 @@ struct Perturbation {
       }
       sample = end
     }
-  }
-
-  /// A channel's bias and zero-point term: b + σ·u − Z·Σw.
-  private func setOffset(_ index: Int, _ node: Node, _ o: Int, sum: Int32, step: Int32) {
-    let bias = session.biases(index, node)[o]
-    let perturbed = abs(bias) &+ abs(step) <= UpdateLimit.bias ? bias &+ step : bias
-    let zeroPoint = network.quantization(ofTensor: node.firstInput).zeroPoint
-    // May wrap; the complete accumulator does not (SPEC 5.6).
-    session.offsetBiases(index, node)[o] = perturbed &- zeroPoint &* sum
   }
 
   /// Tile by tile, with one channel's perturbed weights at a time.

@@ -134,16 +134,15 @@ struct ZerothOrderStep {
         quantization, sigma)
     }
     let accumulators = session.arena.view(
-      session.table.offset(0, .signedSums), 128, of: Int32.self)
+      session.table.offset(0, .signedSums), session.request.signedSumCount, of: Int32.self)
+    let queries = zerothOrder.queries
     backward.run(from: tensor, to: group.node, scale: scale, accumulators: accumulators) {
       sample, start, part in
-      var sum = SignedSum(first: start, count: part.count)
-      for query in 0..<zerothOrder.queries {
-        sum.add(
-          differences[index(first + sample, query)],
-          perturbation.stream(tensor - 1, .tensor, position: first + sample, query: query))
-      }
-      for element in 0..<part.count { part[element] = sum[element] }
+      let position = first + sample
+      signedSums(
+        differences.slice(index(position, 0), queries),
+        perturbation.stream(tensor - 1, .tensor, position: position, query: 0), first: start,
+        into: part)
       guard !isAccumulators else { return }
       let values = session.activation(tensor, sample: sample)
       for element in 0..<part.count {

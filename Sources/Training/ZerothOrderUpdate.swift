@@ -36,8 +36,12 @@ struct ZerothOrderUpdate {
   private var network: Network { session.network }
   private var zerothOrder: ZerothOrderRecipe { perturbation.zerothOrder }
   private var group: CoordinateGroup { perturbation.group }
-  private var block: View<Int32> {
-    session.arena.view(session.table.offset(0, .signedSums), 128, of: Int32.self)
+  /// Memory for a run's sums, and behind them as much for what becomes of them.
+  private var runs: (sums: View<Int32>, pending: View<Int32>) {
+    let count = session.request.signedSumCount
+    let all = session.arena.view(
+      session.table.offset(0, .signedSums), 2 * count, of: Int32.self)
+    return (all.slice(0, count), all.slice(count, count))
   }
 
   func apply() {
@@ -55,38 +59,31 @@ struct ZerothOrderUpdate {
 
   // MARK: Sums
 
-  /// Σ D·u of elements first ..< first + count of a stream, all in one block of signs.
+  /// Σ D·u of elements first ..< first + count of a stream, 0 for `weights` that were not moved.
   private func sums(
-    _ node: Int, _ target: Perturbation.Target, first: Int, count: Int
+    _ node: Int, _ target: Perturbation.Target, first: Int, count: Int,
+    weights: View<Int8>? = nil
   ) -> View<Int32> {
-    var sum = SignedSum(first: first, count: count)
-    for entry in 0..<differences.count {
-      // An entry is a query's number where directions are shared, else Q·position + query.
-      let position = zerothOrder.isPerSample(group) ? entry / zerothOrder.queries : 0
-      sum.add(
-        differences[entry],
-        perturbation.stream(
-          node, target, position: position, query: entry - position * zerothOrder.queries))
-    }
-    let result = block.slice(0, count)
-    for element in 0..<count { result[element] = sum[element] }
+    let result = runs.sums.slice(0, count)
+    // Number k of the differences is of query number k, shared directions or not (SPEC 8.14).
+    signedSums(
+      differences, perturbation.stream(node, target, position: 0, query: 0), first: first,
+      weights: weights, most: 127 - perturbation.weightSigma, into: result)
     return result
   }
 
-  /// Calls `body` with Σ D·u of runs of a tensor's weights, 0 where the weight was not perturbed.
+  /// Calls `body` with Σ D·u of runs of `count` numbers.
   private func forEachRun(
-    _ index: Int, _ weights: View<Int8>, _ body: (_ sums: View<Int32>, _ first: Int) -> Void
+    _ node: Int, _ target: Perturbation.Target, count: Int, weights: View<Int8>? = nil,
+    _ body: (_ sums: View<Int32>, _ first: Int) -> Void
   ) {
-    let most = 127 - perturbation.weightSigma
-    var first = 0
-    while first < weights.count {
-      let count = min(128, weights.count - first)
-      let sums = self.sums(index, .weights, first: first, count: count)
-      for element in 0..<count where abs(Int32(weights[first + element])) > most {
-        sums[element] = 0
-      }
-      body(sums, first)
-      first += count
+    let most = session.request.signedSumCount
+    for first in stride(from: 0, to: count, by: most) {
+      let length = min(most, count - first)
+      body(
+        sums(
+          node, target, first: first, count: length, weights: weights?.slice(first, length)),
+        first)
     }
   }
 
@@ -110,17 +107,16 @@ struct ZerothOrderUpdate {
     var limits = Backward.StepLimits()
     if recipe.trustRatio != .zero || recipe.normClip != .zero {
       var squares = SquareSum()
-      forEachRun(index, weights) { sums, _ in squares.add(sums) }
+      forEachRun(index, .weights, count: weights.count, weights: weights) { sums, _ in
+        squares.add(sums)
+      }
       if squares.isZero { return }
       let unit = ChannelFold(node, session.weightScales(index, node)).largest
       let norm = estimate.scale(unit: unit, sigma: sigma) * squares.scale.squareRoot()
       limits = limiter.stepLimits(index, node, shape, norm: norm, rate: rate)
     }
     let masters = session.masters(index)
-    // The second half of the block of sums.
-    let pending = session.arena.view(
-      session.table.offset(0, .signedSums), 256, of: Int32.self
-    ).slice(128, 128)
+    let pending = runs.pending
     let lanes = limiter.stream(.weightRounding, 4 * index)
     let key = perturbation.key
     let rounding = key.stream(
@@ -135,7 +131,7 @@ struct ZerothOrderUpdate {
     }
     let common = multiplier(0)
     // Weights change behind the run that is read, so every mask is of the start of the step.
-    forEachRun(index, weights) { sums, first in
+    forEachRun(index, .weights, count: weights.count, weights: weights) { sums, first in
       let end = first + sums.count
       var start = first
       while start < end {
@@ -179,33 +175,35 @@ struct ZerothOrderUpdate {
     let sigma = perturbation.biasSigma(node)
     let rate = rates.rate(isHead: isHead(index), .biases)
     let input = session.table.scale(node.firstInput)
-    func sums(_ first: Int) -> View<Int32> {
-      let sums = self.sums(
-        index, .biases, first: first, count: min(128, biases.count - first))
-      for element in 0..<sums.count where abs(biases[first + element]) > UpdateLimit.bias - sigma {
-        sums[element] = 0
+    func forEachRun(_ body: (_ sums: View<Int32>, _ first: Int) -> Void) {
+      self.forEachRun(index, .biases, count: biases.count) { sums, first in
+        for element in 0..<sums.count
+        where abs(biases[first + element]) > UpdateLimit.bias - sigma { sums[element] = 0 }
+        body(sums, first)
       }
-      return sums
     }
     var factor: Scale?
     if recipe.normClip != .zero {
       var squares = SquareSum()
-      for first in stride(from: 0, to: biases.count, by: 128) { squares.add(sums(first)) }
+      forEachRun { sums, _ in squares.add(sums) }
       let unit = input * ChannelFold(node, session.weightScales(index, node)).largest
       let norm = estimate.scale(unit: unit, sigma: sigma) * squares.scale.squareRoot()
       if recipe.normClip < norm { factor = recipe.normClip / norm }
     }
-    let lanes = limiter.stream(.weightRounding, 4 * index + 1)
-    for first in stride(from: 0, to: biases.count, by: 128) {
-      let sums = sums(first)
+    let stream = limiter.stream(.weightRounding, 4 * index + 1)
+    var lanes = RoundingLanes(stream, startingAt: 0)
+    func change(_ o: Int) -> (multiplier: Multiplier, limit: Int32) {
+      let unitScale = input * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
+      var unit = rate * estimate.scale(unit: unitScale, sigma: sigma) / unitScale
+      if let factor { unit = unit * factor }
+      return (unit.multiplier, limiter.biasLimit(index, node, unitScale))
+    }
+    var (multiplier, limit) = change(0)
+    forEachRun { sums, first in
       for element in 0..<sums.count {
         let o = first + element
-        let unitScale = input * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
-        var unit = rate * estimate.scale(unit: unitScale, sigma: sigma) / unitScale
-        if let factor { unit = unit * factor }
-        let limit = limiter.biasLimit(index, node, unitScale)
-        let step = unit.multiplier.requantizeStochastically(
-          sums[element], bits: lanes.bits16(UInt32(truncatingIfNeeded: o)))
+        if node.scalesPerChannel && o > 0 { (multiplier, limit) = change(o) }
+        let step = multiplier.requantizeStochastically(sums[element], bits: lanes.next())
         let bias = biases[o] &- min(max(step, -limit), limit)
         biases[o] = min(max(bias, -UpdateLimit.bias), UpdateLimit.bias)
       }
@@ -250,13 +248,11 @@ struct ZerothOrderUpdate {
     static var step: Int32 { 1 << 26 }
   }
 
-  /// Σ D·u of the group's gains, at most 128 at a time.
+  /// Σ D·u of the group's gains, a run at a time.
   private func forEachGain(_ body: (_ node: Int, _ sums: View<Int32>, _ first: Int) -> Void) {
     for index in group.node..<network.nodeCount where network.contains(group, index) {
       let count = group.kind == .gain ? 1 : network.node(index).scaleCount
-      for first in stride(from: 0, to: count, by: 128) {
-        body(index, sums(index, .scales, first: first, count: min(128, count - first)), first)
-      }
+      forEachRun(index, .scales, count: count) { sums, first in body(index, sums, first) }
     }
   }
 }

@@ -96,40 +96,78 @@ extension MicroKernels {
 }
 
 extension MicroKernels {
-  @Test("perturbed weights and signed sums, from any element on")
-  func signs() {
-    var random = MicroKernelsRandom("signs")
-    let key: [UInt32] = [31, 32]
-    let counter: [UInt32] = [33, 34, 35]
+  @Test("perturbed weights, from any element on")
+  func perturbedWeights() {
+    var random = MicroKernelsRandom("perturbed weights")
     for trial in 0..<120 {
-      let count = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 300][trial % 11]
+      let count = Self.signedCounts[trial % Self.signedCounts.count]
       let first = random.int(0...1000)
       let sigma = Int32(random.int(-127...127))
-      let value = Int32(truncatingIfNeeded: random.next())
       let w = random.bytes(count)
-      let start = random.words(count).map { Int64($0) << 20 }
-      let directions = (0..<count).map { index -> Int32 in
-        let element = UInt32(first + index)
-        let block = philox4x32(counter: (element >> 7, 33, 34, 35), key: (31, 32))
-        let words = [block.0, block.1, block.2, block.3]
-        return words[Int(element >> 5 & 3)] >> (element & 31) & 1 == 0 ? 1 : -1
-      }
+      let directions = Self.directions(count, first, query: 35)
       let expected = (0..<count).map { index -> Int8 in
         let value = Int32(w[index])
         return Int8(abs(value) + abs(sigma) > 127 ? value : value + sigma * directions[index])
       }
-      let sums = (0..<count).map { start[$0] &+ Int64(value) * Int64(directions[$0]) }
       let fenced = FencedMemory(w)
       Self.atEachLevel { level in
         let target = GuardedOutput<Int8>(count, filledWith: 0x55)
         let total = tally_perturb_s8(
-          Int32(count), fenced.base, sigma, UInt32(first), key, counter, target.base)
+          Int32(count), fenced.base, sigma, UInt32(first), Self.signKey, Self.signCounter,
+          target.base)
         #expect(target.array == expected && target.guardsHold, "\(count) at level \(level)")
         #expect(total == expected.reduce(0) { $0 + Int32($1) }, "\(count) at level \(level)")
-        let out = FencedMemory(start)
-        tally_add_signed_s64(Int32(count), value, UInt32(first), key, counter, out.base)
-        #expect(out.array == sums, "\(count) at level \(level)")
       }
+    }
+  }
+
+  @Test("sums of signed differences, from any element on, within 32 bits and beyond")
+  func signedSums() {
+    var random = MicroKernelsRandom("signed sums")
+    for trial in 0..<120 {
+      let count = Self.signedCounts[trial % Self.signedCounts.count]
+      let first = trial % 3 == 0 ? random.int(0...20) * 128 : random.int(0...3000)
+      let entries = random.int(1...5)
+      // Every other time their sum may leave 32 bits.
+      let differences = (0..<entries).map { _ -> Int32 in
+        let value = Int32(truncatingIfNeeded: random.next()) >> (trial % 2 == 0 ? 4 : 0)
+        return random.int(0...4) == 0 ? 0 : max(value, -.max)
+      }
+      let w = random.bytes(count)
+      let reach = Int32(random.int(0...127))
+      let isMasked = trial % 4 != 0
+      var exact = [Int64](repeating: 0, count: count)
+      for entry in 0..<entries {
+        let directions = Self.directions(count, first, query: 35 + UInt32(entry))
+        for index in 0..<count { exact[index] += Int64(differences[entry]) * Int64(directions[index]) }
+      }
+      let expected = (0..<count).map {
+        isMasked && abs(Int32(w[$0])) > reach ? 0 : Int32(clamping: exact[$0])
+      }
+      let (fenced, entered) = (FencedMemory(w), FencedMemory(differences))
+      Self.atEachLevel { level in
+        let sums = GuardedOutput<Int32>(count, filledWith: 0x5555_5555)
+        tally_signed_sums_s32(
+          Int32(count), UInt32(first), Int32(entries), entered.base, Self.signKey,
+          Self.signCounter, isMasked ? fenced.base : nil, reach, sums.base)
+        #expect(sums.array == expected && sums.guardsHold, "\(count) at level \(level)")
+      }
+    }
+  }
+
+  private static let signKey: [UInt32] = [31, 32]
+  private static let signCounter: [UInt32] = [33, 34, 35]
+  private static let signedCounts = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 300, 2048, 2200, 4500]
+
+  /// u of elements `first`… of the stream with that last counter word, by the definition.
+  private static func directions(_ count: Int, _ first: Int, query: UInt32) -> [Int32] {
+    (0..<count).map { index in
+      let element = UInt32(first + index)
+      let block = philox4x32(
+        counter: (element >> 7, signCounter[0], signCounter[1], query),
+        key: (signKey[0], signKey[1]))
+      let words = [block.0, block.1, block.2, block.3]
+      return words[Int(element >> 5 & 3)] >> (element & 31) & 1 == 0 ? 1 : -1
     }
   }
 }

@@ -454,10 +454,16 @@ int32_t tally_perturb_s8(
     int32_t count, const int8_t *w, int32_t sigma, uint32_t first_element, const uint32_t key[2],
     const uint32_t counter[3], int8_t *target);
 
-/// sums[i] += value·sign(first_element + i).
-void tally_add_signed_s64(
-    int32_t count, int32_t value, uint32_t first_element, const uint32_t key[2],
-    const uint32_t counter[3], int64_t *sums);
+/// sums[i] = Σ_e differences[e]·sign_e(first_element + i), saturated once; sign_e of the stream whose counter is
+/// `counter` with e added to its last word. 0 where |w[i]| > reach.
+///
+/// - entries 1…65536; |differences[e]| < 2^31.
+/// - w null for no such places, or as long as sums.
+/// - reach 0…127.
+void tally_signed_sums_s32(
+    int32_t count, uint32_t first_element, int32_t entries, const int32_t *differences,
+    const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,
+    int32_t *sums);
 
 // ---- Digest
 

@@ -51,9 +51,9 @@ public struct CoordinateGroup: Equatable, Sendable {
 extension Network {
   /// Whether a group's perturbation touches node `index`.
   public func contains(_ group: CoordinateGroup, _ index: Int) -> Bool {
-    guard index >= group.node, node(index).operation.weighted != nil else { return false }
+    guard index >= group.node, record(index).isWeighted else { return false }
     var rank = 0
-    for before in group.node..<index where node(before).operation.weighted != nil { rank += 1 }
+    for before in group.node..<index where record(before).isWeighted { rank += 1 }
     return rank < group.span
   }
 

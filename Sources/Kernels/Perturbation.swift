@@ -1,4 +1,5 @@
 public import CounterRandom
+public import FixedPoint
 import MicroKernels
 public import Tensors
 
@@ -97,4 +98,32 @@ public func signedSums(
       Int32(truncatingIfNeeded: differences.count), differences.pointer, key, counter,
       weights?.pointer, most, sums.pointer)
   }
+}
+
+/// The update of masters and weights by an estimate of one direction, D·u: what `signedSums`, `contribute` and
+/// `refresh` do one after the other (SPEC 8.16).
+///
+/// - Parameters:
+///   - directions: the stream of u.
+///   - lanes: the stream of the rounding.
+///   - first: the element of the weight tensor that masters[0] is.
+///   - most: weights beyond it were not moved.
+///   - limit: the clip in Q16 LSB.
+///   - masters: int32, in step with `weights`.
+/// - Returns: how many contributions the clip changed.
+public func contributeSigns(
+  _ difference: Int32, _ multiplier: Multiplier, _ directions: RandomStream, _ lanes: RandomStream,
+  first: Int, most: Int32, limit: Int32, masters: View<Int32>, weights: View<Int8>
+) -> Int {
+  var clipped: Int32 = 0
+  // Both views hold `masters.count` elements; the streams have one key.
+  unsafe directions.withMicroKernelWords { key, signs in
+    unsafe lanes.withMicroKernelWords { _, counter in
+      clipped = unsafe tally_contribute_signs_q16(
+        Int32(truncatingIfNeeded: masters.count), difference, multiplier.mantissa,
+        multiplier.shift, UInt32(truncatingIfNeeded: first), key, signs, counter, most, limit,
+        masters.pointer, weights.pointer)
+    }
+  }
+  return Int(clipped)
 }

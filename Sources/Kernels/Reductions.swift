@@ -41,10 +41,11 @@ public func sumRows(
     sums.pointer)
 }
 
-/// How many values equal `wanted`.
-public func count(of wanted: Int8, in values: View<Int8>) -> Int {
+/// How many values lie in a range within −128…127.
+public func count(of wanted: ClosedRange<Int32>, in values: View<Int8>) -> Int {
   // The view is as long as its count says.
   Int(
     unsafe tally_count_s8(
-      Int32(truncatingIfNeeded: values.count), values.pointer, Int32(wanted)))
+      Int32(truncatingIfNeeded: values.count), values.pointer, wanted.lowerBound,
+      wanted.upperBound))
 }

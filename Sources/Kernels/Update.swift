@@ -115,6 +115,12 @@ public struct SquareSum: Sendable {
 
   public init() {}
 
+  /// Adds a square below 2⁶⁴ so many times, at most 2³¹ − 1.
+  public mutating func add(_ square: UInt64, times: Int = 1) {
+    low &+= (square & 0xFFFF_FFFF) &* UInt64(times)
+    high &+= (square &>> 32) &* UInt64(times)
+  }
+
   public mutating func add(_ values: View<Int32>) {
     var halves: InlineArray<2, UInt64> = [low, high]
     var span = halves.mutableSpan
@@ -125,12 +131,6 @@ public struct SquareSum: Sendable {
     }
     low = halves[0]
     high = halves[1]
-  }
-
-  /// Adds a square below 2⁶⁴.
-  public mutating func add(_ square: UInt64) {
-    low &+= square & 0xFFFF_FFFF
-    high &+= square &>> 32
   }
 
   public var isZero: Bool { low == 0 && high == 0 }

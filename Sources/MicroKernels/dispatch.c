@@ -320,8 +320,8 @@ void tally_merge_s8(
   VERSION(merge_s8)(count, g1, m1, g2, m2, shift, first_element, key, counter);
 }
 
-int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted) {
-  return VERSION(count_s8)(count, values, wanted);
+int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t low, int32_t high) {
+  return VERSION(count_s8)(count, values, low, high);
 }
 
 void tally_sum_rows_s8(
@@ -398,6 +398,15 @@ void tally_signed_sums_s32(
     int32_t *sums) {
   VERSION(signed_sums_s32)(
       count, first_element, entries, differences, key, counter, w, reach, sums);
+}
+
+int32_t tally_contribute_signs_q16(
+    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t signs[3], const uint32_t counter[3], int32_t reach,
+    int32_t clip, int32_t *master, int8_t *weights) {
+  return VERSION(contribute_signs_q16)(
+      count, difference, mantissa, shift, first_element, key, signs, counter, reach, clip, master,
+      weights);
 }
 
 void tally_sha256_blocks(uint32_t h[8], const uint8_t *data, size_t blocks) {

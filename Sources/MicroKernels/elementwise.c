@@ -110,9 +110,9 @@ enum { plain_piece = 128, avx2_piece = 1024, vnni_piece = 1024 };
 
 // ---- Sums and counts
 
-TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int32_t wanted) {
+TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int8_t low, int8_t high) {
   int32_t total = 0;
-  for (int32_t i = 0; i < count; i++) total += values[i] == wanted;
+  for (int32_t i = 0; i < count; i++) total += (low <= values[i]) & (values[i] <= high);
   return total;
 }
 
@@ -357,8 +357,9 @@ TALLY_INLINE void sizes_of_accumulators(
       uint32_t first_element, const uint32_t key[2], const uint32_t counter[3]) {               \
     MERGE(level)                                                                                \
   }                                                                                             \
-  TARGET int32_t tally_##level##_count_s8(int32_t count, const int8_t *values, int32_t wanted) {\
-    return count_s8(count, values, wanted);                                                     \
+  TARGET int32_t tally_##level##_count_s8(                                                      \
+      int32_t count, const int8_t *values, int32_t low, int32_t high) {                         \
+    return count_s8(count, values, (int8_t)low, (int8_t)high);                                  \
   }                                                                                             \
   TARGET void tally_##level##_sum_rows_s8(                                                      \
       int32_t rows, int32_t columns, const int8_t *x, ptrdiff_t ldx, int32_t *sums) {           \

@@ -145,6 +145,7 @@ TALLY_INLINE int mask_bit(const uint8_t *mask, size_t i) { return mask[i / 8] >>
   TALLY_VERSION(level, perturb_dot_s8);          \
   TALLY_VERSION(level, perturb_s8);              \
   TALLY_VERSION(level, signed_sums_s32);         \
+  TALLY_VERSION(level, contribute_signs_q16);    \
   TALLY_VERSION(level, contribute_product_q16);  \
   TALLY_VERSION(level, max_pool_s8);             \
   TALLY_VERSION(level, max_pool_gradient_s8);    \

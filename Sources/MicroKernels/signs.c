@@ -96,6 +96,48 @@ TALLY_INLINE void clear_unmoved(int32_t n, const int8_t *w, int32_t reach, int32
   }
 
 LEVEL(plain, )
+
+int32_t tally_plain_contribute_signs_q16(
+    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t signs[3], const uint32_t counter[3], int32_t reach,
+    int32_t clip, int32_t *master, int8_t *weights) {
+  struct signs own = {0, 0, 0};
+  uint32_t block[4];
+  int32_t clipped = 0;
+  for (int32_t i = 0; i < count; i++) {
+    const uint32_t e = first_element + (uint32_t)i;
+    if (i == 0 || e % 128 == 0) own = signs_from(e, key, signs);
+    if (i == 0 || e % 8 == 0) philox(e / 8, counter, key, block);
+    const int32_t v = own.low & 1 ? -difference : difference;
+    own.low = own.low >> 1 | own.high << 63;
+    own.high >>= 1;
+    if (weights[i] < -reach || weights[i] > reach) continue;
+    const int32_t d = requantize_stochastic(v, mantissa, shift, lane16(block, e));
+    const int32_t bounded = clamp(d, -clip, clip);
+    clipped += bounded != d;
+    master[i] = wrapping_subtract(master[i], bounded);
+    tally_plain_refresh_s8(1, master + i, weights + i);
+  }
+  return clipped;
+}
+
 #if TALLY_X86
 LEVEL(avx2, AVX2)
+
+AVX2 int32_t tally_avx2_contribute_signs_q16(
+    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t signs[3], const uint32_t counter[3], int32_t reach,
+    int32_t clip, int32_t *master, int8_t *weights) {
+  enum { piece = 1024 };
+  int32_t sums[piece], clipped = 0;
+  for (int32_t i = 0; i < count; i += piece) {
+    const int32_t n = smaller(piece, count - i);
+    const uint32_t e = first_element + (uint32_t)i;
+    tally_avx2_signed_sums_s32(n, e, 1, &difference, key, signs, weights + i, reach, sums);
+    clipped += tally_avx2_contribute_q16(
+        n, sums, mantissa, shift, e, key, counter, clip, 1, master + i);
+    tally_avx2_refresh_s8(n, master + i, weights + i);
+  }
+  return clipped;
+}
 #endif

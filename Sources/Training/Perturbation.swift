@@ -32,6 +32,14 @@ struct Perturbation {
   /// σ of weights, in LSB.
   var weightSigma: Int32 { size.scaled(zerothOrder.weightSigma) }
 
+  /// The largest |w| that σ moves.
+  var largestMovedWeight: Int32 { 127 - weightSigma }
+
+  /// How many weights σ moves.
+  func movedWeights(_ weights: View<Int8>) -> Int {
+    count(of: -largestMovedWeight...largestMovedWeight, in: weights)
+  }
+
   /// σ of a node's biases, in bias LSB: as large in real units as the weights'.
   func biasSigma(_ node: Node) -> Int32 {
     let input = session.table.scale(node.firstInput)

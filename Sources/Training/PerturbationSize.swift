@@ -78,11 +78,10 @@ struct PerturbationSize {
     nonmutating set { self[.baseLoss] = newValue }
   }
 
-  /// Takes in a coordinate.
-  func count(isMovable: Bool, isMoved: Bool) {
-    guard isMovable else { return }
-    self[.movable] &+= 1
-    if !isMoved { self[.unmoved] &+= 1 }
+  /// Takes in coordinates that one step of 1 can move, and those among them that σ moves.
+  func count(movable: Int, moved: Int) {
+    self[.movable] &+= Int64(movable)
+    self[.unmoved] &+= Int64(movable - moved)
   }
 
   // MARK: Decisions

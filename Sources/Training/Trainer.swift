@@ -339,7 +339,7 @@ public struct Trainer {
     let node = session.network.node(index)
     guard !node.hasAccumulators, node.quantization.high == 127 else { return }
     let values = session.activation(index + 1).slice(0, count * node.output.count)
-    session.table.add(Kernels.count(of: 127, in: values), to: .saturated)
+    session.table.add(Kernels.count(of: 127...127, in: values), to: .saturated)
   }
 
   // MARK: - Evaluation

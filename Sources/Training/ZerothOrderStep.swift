@@ -158,24 +158,21 @@ struct ZerothOrderStep {
 extension ZerothOrderStep {
   /// Counts values of a tensor that σ could not move, though a perturbation of one could.
   private func countMoved(_ values: View<Int8>, _ bounds: Quantization, _ sigma: Int32) {
-    for index in 0..<values.count {
-      let value = Int32(values[index])
-      perturbation.size.count(
-        isMovable: value > bounds.low && value < bounds.high,
-        isMoved: value >= bounds.low + sigma && value <= bounds.high - sigma)
+    func inside(_ distance: Int32) -> Int {
+      let (low, high) = (bounds.low + distance, bounds.high - distance)
+      return low > high ? 0 : count(of: low...high, in: values)
     }
+    perturbation.size.count(movable: inside(1), moved: inside(sigma))
   }
 
   /// The same of a group's weights.
   private func countMovedWeights() {
     let network = session.network
-    let most = 127 - perturbation.weightSigma
     for index in group.node..<network.nodeCount where network.contains(group, index) {
       let weights = session.weights(index, network.node(index))
-      for element in 0..<weights.count {
-        let size = abs(Int32(weights[element]))
-        perturbation.size.count(isMovable: size < 127, isMoved: size <= most)
-      }
+      perturbation.size.count(
+        movable: count(of: -126...126, in: weights),
+        moved: perturbation.movedWeights(weights))
     }
   }
 

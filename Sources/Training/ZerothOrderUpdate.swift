@@ -68,7 +68,7 @@ struct ZerothOrderUpdate {
     // Number k of the differences is of query number k, shared directions or not (SPEC 8.14).
     signedSums(
       differences, perturbation.stream(node, target, position: 0, query: 0), first: first,
-      weights: weights, most: 127 - perturbation.weightSigma, into: result)
+      weights: weights, most: perturbation.largestMovedWeight, into: result)
     return result
   }
 
@@ -104,11 +104,19 @@ struct ZerothOrderUpdate {
     let weights = session.weights(index, node)
     let rate = rates.rate(isHead: isHead(index), .weights)
     let sigma = perturbation.weightSigma
+    // One direction: every sum is D or −D.
+    let only = differences.count == 1 ? differences[0] : nil
     var limits = Backward.StepLimits()
     if recipe.trustRatio != .zero || recipe.normClip != .zero {
       var squares = SquareSum()
-      forEachRun(index, .weights, count: weights.count, weights: weights) { sums, _ in
-        squares.add(sums)
+      if let only {
+        squares.add(
+          UInt64(only.magnitude) * UInt64(only.magnitude),
+          times: perturbation.movedWeights(weights))
+      } else {
+        forEachRun(index, .weights, count: weights.count, weights: weights) { sums, _ in
+          squares.add(sums)
+        }
       }
       if squares.isZero { return }
       let unit = ChannelFold(node, session.weightScales(index, node)).largest
@@ -130,6 +138,18 @@ struct ZerothOrderUpdate {
       return limits.applied(to: unit).multiplier
     }
     let common = multiplier(0)
+    if let only, let masters {
+      for o in 0..<(node.scalesPerChannel ? shape.output.channels : 1) {
+        let count = node.scalesPerChannel ? shape.depth : weights.count
+        clipped += contributeSigns(
+          only, node.scalesPerChannel ? multiplier(o) : common,
+          perturbation.stream(index, .weights, position: 0, query: 0), lanes, first: o * count,
+          most: perturbation.largestMovedWeight, limit: recipe.clip << 16,
+          masters: masters.slice(o * count, count), weights: weights.slice(o * count, count))
+      }
+      session.table.add(clipped, to: .clipped)
+      return
+    }
     // Weights change behind the run that is read, so every mask is of the start of the step.
     forEachRun(index, .weights, count: weights.count, weights: weights) { sums, first in
       let end = first + sums.count

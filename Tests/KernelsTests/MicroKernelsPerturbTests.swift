@@ -139,7 +139,9 @@ extension MicroKernels {
       var exact = [Int64](repeating: 0, count: count)
       for entry in 0..<entries {
         let directions = Self.directions(count, first, query: 35 + UInt32(entry))
-        for index in 0..<count { exact[index] += Int64(differences[entry]) * Int64(directions[index]) }
+        for index in 0..<count {
+          exact[index] += Int64(differences[entry]) * Int64(directions[index])
+        }
       }
       let expected = (0..<count).map {
         isMasked && abs(Int32(w[$0])) > reach ? 0 : Int32(clamping: exact[$0])
@@ -155,9 +157,46 @@ extension MicroKernels {
     }
   }
 
+  @Test("the update by one direction: signed sums, contributions and a refresh in one")
+  func contributedSigns() {
+    var random = MicroKernelsRandom("contributed signs")
+    for trial in 0..<160 {
+      let count = Self.signedCounts[trial % Self.signedCounts.count]
+      let first = UInt32(trial % 3 == 0 ? random.int(0...20) * 128 : random.int(0...3000))
+      let difference = max(Int32(truncatingIfNeeded: random.next()) >> random.int(0...20), -.max)
+      let mantissa = Int32(truncatingIfNeeded: random.next() >> 34 | 1 << 30)
+      // Every size of step, beyond the clip and beyond 32 bits too.
+      let shift = Int32(trial % 8 == 0 ? random.int(-3...66) : random.int(25...50))
+      let clip = Int32(trial % 4 == 0 ? random.int(1...1 << 18) : 1 << 20)
+      let reach = Int32(random.int(64...127))
+      let lanes: [UInt32] = [40, 41, 42]
+      var masters = (0..<count).map { _ in Int32(random.int(-127 << 16...127 << 16)) }
+      let weights = masters.map { Int8(($0 + 32768) >> 16) }
+      let before = masters
+      var sums = [Int32](repeating: 0, count: count)
+      var next = weights
+      tally_set_simd_level(0)
+      tally_signed_sums_s32(
+        Int32(count), first, 1, [difference], Self.signKey, Self.signCounter, weights, reach, &sums)
+      let clipped = tally_contribute_q16(
+        Int32(count), sums, mantissa, shift, first, Self.signKey, lanes, clip, 1, &masters)
+      tally_refresh_s8(Int32(count), &masters, &next)
+      Self.atEachLevel { level in
+        let (master, weight) = (FencedMemory(before), FencedMemory(weights))
+        let found = tally_contribute_signs_q16(
+          Int32(count), difference, mantissa, shift, first, Self.signKey, Self.signCounter, lanes,
+          reach, clip, master.base, weight.base)
+        let matches = found == clipped && master.array == masters && weight.array == next
+        #expect(matches, "\(count) from \(first), shift \(shift), at level \(level)")
+      }
+    }
+  }
+
   private static let signKey: [UInt32] = [31, 32]
   private static let signCounter: [UInt32] = [33, 34, 35]
-  private static let signedCounts = [0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 300, 2048, 2200, 4500]
+  private static let signedCounts = [
+    0, 1, 31, 32, 63, 64, 65, 127, 128, 129, 300, 2048, 2200, 4500,
+  ]
 
   /// u of elements `first`… of the stream with that last counter word, by the definition.
   private static func directions(_ count: Int, _ first: Int, query: UInt32) -> [Int32] {

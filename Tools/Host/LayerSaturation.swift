@@ -42,7 +42,7 @@ public struct LayerSaturation: Equatable, Sendable {
         let node = network.node(index)
         guard node.isWatched else { continue }
         let values = session.activation(index + 1).slice(0, count * node.output.count)
-        saturated[index] += Int(Kernels.count(of: 127, in: values))
+        saturated[index] += Int(Kernels.count(of: 127...127, in: values))
       }
       first += count
     }

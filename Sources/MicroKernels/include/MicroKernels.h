@@ -333,8 +333,8 @@ void tally_add_s8(
 uint32_t tally_merge_size_s8(
     int32_t count, const int8_t *g1, int32_t m1, const int8_t *g2, int32_t m2);
 
-/// How many values equal `wanted`.
-int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t wanted);
+/// How many values lie in low…high; −128 ≤ low, high ≤ 127.
+int32_t tally_count_s8(int32_t count, const int8_t *values, int32_t low, int32_t high);
 
 /// sums[c] += Σ_r x[r·ldx + c]; x is [rows, columns].
 void tally_sum_rows_s8(
@@ -464,6 +464,17 @@ void tally_signed_sums_s32(
     int32_t count, uint32_t first_element, int32_t entries, const int32_t *differences,
     const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,
     int32_t *sums);
+
+/// The update of masters by an estimate of one direction: `tally_signed_sums_s32` of one difference,
+/// `tally_contribute_q16`, subtracting, and `tally_refresh_s8` in one pass.
+///
+/// - signs the counter of the directions' stream, counter that of the lanes.
+/// - reach 0…127: weights with |w| beyond it were not moved and keep their masters.
+/// - Returns how many contributions the clip changed.
+int32_t tally_contribute_signs_q16(
+    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t signs[3], const uint32_t counter[3], int32_t reach,
+    int32_t clip, int32_t *master, int8_t *weights);
 
 // ---- Digest
 

@@ -13,7 +13,7 @@ public struct Convolution: Equatable, Sendable {
   public let input: Shape
   public let output: Shape
   public let geometry: WindowGeometry
-  public let groups: Int
+  @Narrow public private(set) var groups: Int
 
   public init(input: Shape, output: Shape, geometry: WindowGeometry, groups: Int) {
     self.input = input

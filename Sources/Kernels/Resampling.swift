@@ -5,9 +5,9 @@ public import Tensors
 /// Slicing and padding along the three axes: y[j] = x[start + step·(j − before)] where that lies inside.
 public struct SlicePad: Equatable, Sendable {
   public struct Axis: Equatable, Sendable {
-    public let start: Int
-    public let step: Int
-    public let before: Int
+    @Narrow public private(set) var start: Int
+    @Narrow public private(set) var step: Int
+    @Narrow public private(set) var before: Int
 
     public init(start: Int, step: Int, before: Int) {
       self.start = start
@@ -72,8 +72,8 @@ public struct SlicePad: Equatable, Sendable {
 /// Nearest-neighbour enlargement by whole factors: y[r, c] = x[r div rows, c div columns].
 public struct Upsampling: Equatable, Sendable {
   public let input: Shape
-  public let rows: Int
-  public let columns: Int
+  @Narrow public private(set) var rows: Int
+  @Narrow public private(set) var columns: Int
 
   public init(input: Shape, rows: Int, columns: Int) {
     self.input = input

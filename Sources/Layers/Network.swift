@@ -119,9 +119,10 @@ public struct Network {
     return (view(start, 256, of: Int8.self), view(start + 256, 256, of: Int16.self))
   }
 
-  /// The UTF-8 bytes of a node's name.
-  public func name(of node: Node) -> View<UInt8> {
-    view(sections.names + node.nameOffset, node.nameByteCount, of: UInt8.self)
+  /// The UTF-8 bytes of the name of node `index`.
+  public func name(ofNode index: Int) -> View<UInt8> {
+    let record = record(index)
+    return view(sections.names + record.nameOffset, record.nameByteCount, of: UInt8.self)
   }
 
   /// Entry `index` of the input maps (SPEC 5.4): ±A and B in Q32.

@@ -115,7 +115,6 @@ package struct NodeRecord {
       operation: operation, firstInput: firstInput, secondInput: secondInput, output: outputShape,
       quantization: quantization, hasAccumulators: flags & NodeRecord.accumulatorsFlag != 0,
       scalesPerChannel: flags & NodeRecord.perChannelFlag != 0, firstWeight: firstWeight,
-      firstBias: firstBias, firstScale: firstScale, tableIndex: tableIndex, nameOffset: nameOffset,
-      nameByteCount: nameByteCount)
+      firstBias: firstBias, firstScale: firstScale, tableIndex: tableIndex)
   }
 }

@@ -57,29 +57,28 @@ public enum Operation: Equatable, Sendable {
 public struct Node: Equatable, Sendable {
   public let operation: Operation
   /// Tensor numbers; `secondInput` is `nil` for operations of one input.
-  public let firstInput: Int
-  public let secondInput: Int?
+  @Narrow public private(set) var firstInput: Int
+  private let second: Narrow?
+  public var secondInput: Int? { second?.wrappedValue }
   public let output: Shape
   public let quantization: Quantization
   /// A head of raw int32 logits (SPEC 5.7).
   public let hasAccumulators: Bool
   public let scalesPerChannel: Bool
   /// Element indices into the model's sections.
-  public let firstWeight: Int
-  public let firstBias: Int
-  public let firstScale: Int
-  public let tableIndex: Int
-  public let nameOffset: Int
-  public let nameByteCount: Int
+  @Narrow public private(set) var firstWeight: Int
+  @Narrow public private(set) var firstBias: Int
+  @Narrow public private(set) var firstScale: Int
+  @Narrow public private(set) var tableIndex: Int
 
   public init(
     operation: Operation, firstInput: Int, secondInput: Int?, output: Shape,
     quantization: Quantization, hasAccumulators: Bool, scalesPerChannel: Bool, firstWeight: Int,
-    firstBias: Int, firstScale: Int, tableIndex: Int, nameOffset: Int, nameByteCount: Int
+    firstBias: Int, firstScale: Int, tableIndex: Int
   ) {
     self.operation = operation
     self.firstInput = firstInput
-    self.secondInput = secondInput
+    second = secondInput.map { Narrow(wrappedValue: $0) }
     self.output = output
     self.quantization = quantization
     self.hasAccumulators = hasAccumulators
@@ -88,8 +87,6 @@ public struct Node: Equatable, Sendable {
     self.firstBias = firstBias
     self.firstScale = firstScale
     self.tableIndex = tableIndex
-    self.nameOffset = nameOffset
-    self.nameByteCount = nameByteCount
   }
 
   /// Number of weight Scales: 0, 1, or one per output channel.

@@ -4,10 +4,13 @@ import Tensors
 /// How a node's work is cut to fit its workspace, and where the parts of the workspace lie, in bytes
 /// from its start. Results do not depend on it (SPEC 11).
 package struct Tiling {
-  private let node: Node
   private let shape: Convolution?
   /// The operation on the channels whose weights change (SPEC 8.11).
   private let trained: Convolution?
+  private let output: Shape
+  private let hasAccumulators: Bool
+  private let scalesPerChannel: Bool
+  private let passesGradient: Bool
   private let selectsChannels: Bool
   private let isSparse: Bool
   private let samples: Int
@@ -53,7 +56,10 @@ package struct Tiling {
   package let keepsChannels: Bool
 
   package init(_ index: Int, _ node: Node, _ request: SessionRequest) {
-    self.node = node
+    output = node.output
+    hasAccumulators = node.hasAccumulators
+    scalesPerChannel = node.scalesPerChannel
+    passesGradient = node.operation.passesGradient
     samples = request.samples
     shape = node.operation.weighted
     isSparse = request.training?.hasSparseGradients ?? false
@@ -140,10 +146,10 @@ package struct Tiling {
   }
   package var forwardPatches: Int { packsOnce ? 0 : Arena.aligned(packedByteCount) }
   /// Where packed weights that never change begin behind the derived biases.
-  package var packedBehindBiases: Int { Arena.aligned(4 * node.output.channels) }
+  package var packedBehindBiases: Int { Arena.aligned(4 * output.channels) }
   package var offsetBiasesByteCount: Int {
     packsOnce && packedByteCount > 0
-      ? packedBehindBiases + packedByteCount : 4 * node.output.channels
+      ? packedBehindBiases + packedByteCount : 4 * output.channels
   }
   package var forwardPatchesByteCount: Int {
     guard let shape else { return 0 }
@@ -159,7 +165,7 @@ package struct Tiling {
   package var forwardPartStride: Int {
     // A head's accumulators are its output.
     Arena.aligned(forwardPatchesByteCount)
-      + (node.hasAccumulators ? 0 : Arena.aligned(4 * forwardAccumulatorCount))
+      + (hasAccumulators ? 0 : Arena.aligned(4 * forwardAccumulatorCount))
   }
   /// What the range tracker counts in parts other than the first.
   package var partHistograms: Int {
@@ -169,7 +175,7 @@ package struct Tiling {
     if parts > 1 {
       return partHistograms + (tracksRanges ? (parts - 1) * SessionTable.histogramByteCount : 0)
     }
-    return node.hasAccumulators
+    return hasAccumulators
       ? forwardAccumulators : forwardAccumulators + 4 * forwardAccumulatorCount
   }
 
@@ -178,7 +184,7 @@ package struct Tiling {
 
   package var channelRatios: Int { 0 }
   package var turnedWeights: Int {
-    node.scalesPerChannel ? Arena.aligned(4 * node.output.channels) : 0
+    scalesPerChannel ? Arena.aligned(4 * output.channels) : 0
   }
   package var packedTurned: Int {
     turnedWeights + (readsInPlace || isDepthwise ? 0 : Arena.aligned(shape?.weightCount ?? 0))
@@ -193,9 +199,9 @@ package struct Tiling {
     return keepsChannels ? max(whole, runs) : runs
   }
   package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
-  package var keptListCount: Int { keepsChannels ? node.output.channels : 0 }
+  package var keptListCount: Int { keepsChannels ? output.channels : 0 }
   package var keptGradient: Int { keptList + Arena.aligned(4 * keptListCount) }
-  package var keptGradientByteCount: Int { keepsChannels ? node.output.count : 0 }
+  package var keptGradientByteCount: Int { keepsChannels ? output.count : 0 }
   package var gradientPatches: Int { keptGradient + Arena.aligned(keptGradientByteCount) }
   package var gradientPatchesByteCount: Int {
     guard !readsInPlace, let shape else { return 0 }
@@ -219,10 +225,10 @@ package struct Tiling {
 
   /// |g| of every sample's channels, summed over positions (SPEC 8.12), at the start.
   package var magnitudesByteCount: Int {
-    isSparse ? 4 * samples * node.output.channels : 0
+    isSparse ? 4 * samples * output.channels : 0
   }
   package var biasGradient: Int { 0 }
-  package var weightGradient: Int { Arena.aligned(4 * node.output.channels) }
+  package var weightGradient: Int { Arena.aligned(4 * output.channels) }
   package var selectedGradient: Int {
     weightGradient + (trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0)
   }
@@ -268,7 +274,7 @@ package struct Tiling {
     update: UpdateSet, needsInputGradient: Bool, largestInput: Int
   ) -> Int {
     guard shape != nil else {
-      return needsInputGradient && !node.operation.passesGradient
+      return needsInputGradient && !passesGradient
         ? 4 * gradientAccumulatorCount(largestInput: largestInput) : 0
     }
     var byteCount = 0

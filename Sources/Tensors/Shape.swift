@@ -1,10 +1,9 @@
 /// The shape of one sample: height × width × channels, channels varying fastest (SPEC 5.2).
 public struct Shape: Equatable, Sendable {
-  public let height: Int
-  public let width: Int
-  public let channels: Int
+  @Narrow public private(set) var height: Int
+  @Narrow public private(set) var width: Int
+  @Narrow public private(set) var channels: Int
 
-  @inlinable
   public init(height: Int, width: Int, channels: Int) {
     self.height = height
     self.width = width
@@ -12,7 +11,6 @@ public struct Shape: Equatable, Sendable {
   }
 
   /// A vector of `count` values: 1 × 1 × count.
-  @inlinable
   public init(vector count: Int) { self.init(height: 1, width: 1, channels: count) }
 
   /// Number of positions, height × width.

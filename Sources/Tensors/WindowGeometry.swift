@@ -1,15 +1,15 @@
 /// The window of a convolution or pooling: kernel, stride, dilation, padding (SPEC 6.1).
 public struct WindowGeometry: Equatable, Sendable {
-  public var kernelHeight: Int
-  public var kernelWidth: Int
-  public var strideHeight: Int
-  public var strideWidth: Int
-  public var dilationHeight: Int
-  public var dilationWidth: Int
-  public var padTop: Int
-  public var padLeft: Int
-  public var padBottom: Int
-  public var padRight: Int
+  @Narrow public var kernelHeight: Int
+  @Narrow public var kernelWidth: Int
+  @Narrow public var strideHeight: Int
+  @Narrow public var strideWidth: Int
+  @Narrow public var dilationHeight: Int
+  @Narrow public var dilationWidth: Int
+  @Narrow public var padTop: Int
+  @Narrow public var padLeft: Int
+  @Narrow public var padBottom: Int
+  @Narrow public var padRight: Int
 
   public init(
     kernelHeight: Int, kernelWidth: Int, strideHeight: Int = 1, strideWidth: Int = 1,

@@ -20,7 +20,7 @@ public final class LoadedModel {
 
   /// A node's name, or `node N` where it has none.
   public func name(ofNode index: Int) -> String {
-    let view = network.name(of: network.node(index))
+    let view = network.name(ofNode: index)
     return view.count == 0
       ? "node \(index)" : String(decoding: (0..<view.count).map { view[$0] }, as: UTF8.self)
   }

@@ -16,7 +16,7 @@ extension ModelBuilder {
     for index in 0..<network.nodeCount {
       let node = network.node(index)
       var read = Node(
-        name: Self.text(network.name(of: node)), operation: node.operation,
+        name: Self.text(network.name(ofNode: index)), operation: node.operation,
         inputs: [node.firstInput] + (node.secondInput.map { [$0] } ?? []), output: node.output,
         quantization: node.quantization, hasAccumulators: node.hasAccumulators)
       if node.operation.weighted != nil {

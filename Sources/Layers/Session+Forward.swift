@@ -171,7 +171,7 @@ extension Session {
       node.hasAccumulators
       ? table.offset(index + 1, .activation) : workspace + tiling.forwardAccumulators
     let elements = node.output.count
-    if tiling.joinedSamples > 1 {
+    if tiling.joinsSamples {
       let accumulators = arena.view(
         accumulatorOffset + 4 * samples.lowerBound * elements, samples.count * elements,
         of: Int32.self)

@@ -29,8 +29,8 @@ package struct Tiling {
   package let rowUnit: Int
   /// Output rows of one step of a weight gradient.
   package let gradientRows: Int
-  /// Samples that one forward product joins.
-  package let joinedSamples: Int
+  /// Whether one forward product joins the samples.
+  package let joinsSamples: Bool
   /// Input rows of one input-gradient tile.
   package let inputRows: Int
   /// Samples whose positions join in one step of a weight gradient.
@@ -71,7 +71,8 @@ package struct Tiling {
     #endif
     tracksRanges = request.training?.tracksRanges ?? false
     guard let shape, let trained else {
-      (outputRows, joinedSamples, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1, 1)
+      (outputRows, inputRows, blockChannels, joinedGradientSamples) = (1, 1, 1, 1)
+      joinsSamples = false
       gradientRows = 1
       rowUnit = 1
       packsOnce = false
@@ -85,7 +86,7 @@ package struct Tiling {
     }
     var isFullyConnected = false
     if case .fullyConnected = node.operation { isFullyConnected = true }
-    joinedSamples = isFullyConnected && !isCompact ? request.samples : 1
+    joinsSamples = isFullyConnected && !isCompact
     readsInPlace = isCompact || isFullyConnected && samples < Tiling.fewestTurnedRows
     keepsChannels = isSparse && !readsInPlace && !isFullyConnected && shape.groups == 1
     joinedGradientSamples = shape.isPointwise && !readsInPlace ? request.samples : 1
@@ -159,7 +160,9 @@ package struct Tiling {
   }
   package var forwardAccumulators: Int { forwardPatches + Arena.aligned(forwardPatchesByteCount) }
   package var forwardAccumulatorCount: Int {
-    shape.map { joinedSamples * outputRows * $0.output.width * $0.output.channels } ?? 0
+    shape.map {
+      (joinsSamples ? samples : 1) * outputRows * $0.output.width * $0.output.channels
+    } ?? 0
   }
   /// Bytes of one part's patches and accumulators.
   package var forwardPartStride: Int {
@@ -169,7 +172,7 @@ package struct Tiling {
   }
   /// What the range tracker counts in parts other than the first.
   package var partHistograms: Int {
-    forwardPatches + (joinedSamples > 1 ? 1 : parts) * forwardPartStride
+    forwardPatches + (joinsSamples ? 1 : parts) * forwardPartStride
   }
   package var forwardByteCount: Int {
     if parts > 1 {

@@ -19,35 +19,46 @@ VNNI_INLINE __m512i clamp64(__m512i v, __m512i low, __m512i high) {
 
 // ---- Requantisation
 
-// 16 multipliers, ready for the even and the odd values. Shifts 1…62.
+// 16 multipliers, ready for the even and the odd values.
+//
+// From 33 places on, what is left of a product and its half lies in its high 32 bits, and one shift of 32 bits
+// serves 16 values: `even_shift` and `even_half` are then of those. Otherwise (`wide`, shifts 1…62) each
+// half of the values has its own, of 64 bits, and the result may need saturation.
 struct multipliers {
   __m512i even_mantissa, odd_mantissa, even_shift, odd_shift, even_half, odd_half;
 };
 
-VNNI_INLINE struct multipliers prepared(__m512i mantissas, __m512i shifts) {
-  const __m512i one = _mm512_set1_epi64(1);
+enum { least_high_shift = 33 };
+
+VNNI_INLINE struct multipliers prepared(const int wide, __m512i mantissas, __m512i shifts) {
   struct multipliers m;
   m.even_mantissa = mantissas;
   m.odd_mantissa = odd64(mantissas);
-  m.even_shift = even64(shifts);
-  m.odd_shift = odd64(shifts);
-  m.even_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.even_shift, one));
-  m.odd_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.odd_shift, one));
+  if (wide) {
+    const __m512i one = _mm512_set1_epi64(1);
+    m.even_shift = even64(shifts);
+    m.odd_shift = odd64(shifts);
+    m.even_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.even_shift, one));
+    m.odd_half = _mm512_sllv_epi64(one, _mm512_sub_epi64(m.odd_shift, one));
+  } else {
+    const __m512i one = _mm512_set1_epi32(1);
+    m.odd_shift = m.even_shift = _mm512_sub_epi32(shifts, _mm512_set1_epi32(32));
+    m.odd_half = m.even_half = _mm512_sllv_epi32(one, _mm512_sub_epi32(m.even_shift, one));
+  }
   return m;
 }
 
-// `wide`: some shift is below 31, so the result may need saturation.
 VNNI_INLINE __m512i requantize16(const int wide, __m512i v, const struct multipliers *m) {
   __m512i even = _mm512_mul_epi32(v, m->even_mantissa);
   __m512i odd = _mm512_mul_epi32(odd64(v), m->odd_mantissa);
+  if (!wide) {
+    const __m512i high = _mm512_mask_blend_epi32(0xaaaa, odd64(even), odd);
+    return _mm512_srav_epi32(_mm512_add_epi32(high, m->even_half), m->even_shift);
+  }
   even = _mm512_srav_epi64(_mm512_add_epi64(even, m->even_half), m->even_shift);
   odd = _mm512_srav_epi64(_mm512_add_epi64(odd, m->odd_half), m->odd_shift);
-  if (wide) {
-    const __m512i low = _mm512_set1_epi64(INT32_MIN), high = _mm512_set1_epi64(INT32_MAX);
-    even = clamp64(even, low, high);
-    odd = clamp64(odd, low, high);
-  }
-  return join(even, odd);
+  const __m512i low = _mm512_set1_epi64(INT32_MIN), high = _mm512_set1_epi64(INT32_MAX);
+  return join(clamp64(even, low, high), clamp64(odd, low, high));
 }
 
 // The channels of 16 flat elements, as rows of `channels` follow each other.
@@ -98,34 +109,84 @@ VNNI_INLINE void store_masked(
   if (count > 8) mask[1] = (uint8_t)(bits >> 8);
 }
 
-// mantissas and shifts hold one value, or with `per_channel` one for each channel.
+// Biases and multipliers on their way along the channels. mantissas and shifts hold one value, or with
+// `per_channel` one for each channel.
+struct requantizer {
+  struct channel_walk walk;
+  const int32_t *bias, *mantissas, *shifts;
+  __m512i biases;
+  struct multipliers m;
+};
+
+VNNI_INLINE void load_channels(const int per_channel, const int wide, struct requantizer *r) {
+  if (r->bias) r->biases = at_channels(&r->walk, r->bias);
+  if (per_channel)
+    r->m = prepared(
+        wide, at_channels(&r->walk, r->mantissas), at_channels(&r->walk, r->shifts));
+}
+
+VNNI_INLINE struct requantizer requantizer(
+    const int per_channel, const int wide, int32_t channels, const int32_t *bias,
+    const int32_t *mantissas, const int32_t *shifts) {
+  struct requantizer r = {
+      walk_start(channels), bias, mantissas, shifts, _mm512_setzero_si512(),
+      prepared(wide, _mm512_set1_epi32(mantissas[0]), _mm512_set1_epi32(shifts[0]))};
+  load_channels(per_channel, wide, &r);
+  return r;
+}
+
+// The next 16 values.
+VNNI_INLINE __m512i next16(
+    const int per_channel, const int wide, struct requantizer *r, __m512i v) {
+  v = requantize16(wide, _mm512_add_epi32(v, r->biases), &r->m);
+  // 1, 2, 4, 8 channels: every 16 elements have the same ones.
+  if (16 % r->walk.channels != 0) {
+    walk_on(&r->walk);
+    load_channels(per_channel, wide, r);
+  }
+  return v;
+}
+
 VNNI_INLINE void requantize_rows(
     const int per_channel, const int wide, int32_t rows, int32_t channels, const int32_t *acc,
     const int32_t *bias, const int32_t *mantissas, const int32_t *shifts, int32_t zero_point,
     int32_t low, int32_t high, int8_t *out, uint8_t *mask) {
-  const __m512i lowest = _mm512_set1_epi32(low - zero_point);
-  const __m512i highest = _mm512_set1_epi32(high - zero_point);
-  const __m512i zero = _mm512_set1_epi32(zero_point);
-  struct multipliers m = prepared(_mm512_set1_epi32(mantissas[0]), _mm512_set1_epi32(shifts[0]));
   const ptrdiff_t total = (ptrdiff_t)rows * channels;
   if (total == 0) return;
-  struct channel_walk walk = walk_start(channels);
-  // 1, 2, 4, 8 channels: every 16 elements have the same ones.
-  const int changes = 16 % channels != 0;
-  __m512i biases = bias ? at_channels(&walk, bias) : _mm512_setzero_si512();
-  if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
-  for (ptrdiff_t i = 0; i < total; i += 16) {
-    const __mmask16 lanes = first16(total - i < 16 ? (int32_t)(total - i) : 16);
-    __m512i v = _mm512_maskz_loadu_epi32(lanes, acc + i);
-    v = requantize16(wide, _mm512_add_epi32(v, biases), &m);
-    const __m512i y = _mm512_max_epi32(_mm512_min_epi32(v, highest), lowest);
-    store_masked(
-        out + i, mask ? mask + i / 8 : mask, total - i,
-        _mm512_cvtepi32_epi8(_mm512_add_epi32(y, zero)), _mm512_cmpeq_epi32_mask(v, y));
-    if (!changes) continue;
-    walk_on(&walk);
-    if (bias) biases = at_channels(&walk, bias);
-    if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+  struct requantizer r = requantizer(per_channel, wide, channels, bias, mantissas, shifts);
+  // The zero point is added, and bounds are kept, where a vector has 32 values: what saturates lies outside.
+  const __m512i lowest = _mm512_set1_epi16((int16_t)low);
+  const __m512i highest = _mm512_set1_epi16((int16_t)high);
+  const __m512i zero = _mm512_set1_epi16((int16_t)zero_point);
+  for (ptrdiff_t i = 0; i < total; i += 64) {
+    const int32_t n = total - i < 64 ? (int32_t)(total - i) : 64;
+    __m512i v[4], beyond[2];
+    UNROLLED for (int j = 0; j < 4; j++) {
+      v[j] = n >= 64 ? _mm512_loadu_si512(acc + i + 16 * j)
+                     : _mm512_maskz_loadu_epi32(first16(n > 16 * j ? n - 16 * j : 0), acc + i + 16 * j);
+      v[j] = next16(per_channel, wide, &r, v[j]);
+    }
+    UNROLLED for (int j = 0; j < 2; j++) {
+      const __m512i y = _mm512_adds_epi16(_mm512_packs_epi32(v[2 * j], v[2 * j + 1]), zero);
+      v[j] = _mm512_max_epi16(_mm512_min_epi16(y, highest), lowest);
+      beyond[j] = _mm512_sub_epi16(y, v[j]);
+    }
+    // The packs leave the dwords in the order that `ordered` undoes.
+    const __m512i bytes = ordered(_mm512_packs_epi16(v[0], v[1]));
+    // Masked stores are slow.
+    if (n == 64)
+      _mm512_storeu_si512(out + i, bytes);
+    else
+      _mm512_mask_storeu_epi8(out + i, first64(n), bytes);
+    if (!mask) continue;
+    const uint64_t inside =
+        _mm512_testn_epi8_mask(
+            ordered(_mm512_packs_epi16(beyond[0], beyond[1])), _mm512_set1_epi8(-1))
+        & first64(n);
+    if (n == 64)
+      __builtin_memcpy(mask + i / 8, &inside, 8);
+    else
+      __builtin_memcpy(mask + i / 8, &inside, (size_t)(n + 7) / 8);
   }
 }
 
@@ -135,7 +196,7 @@ VNNI void tally_vnni_requantize_bias_s8(
   if (shift < 1 || shift > 62)
     tally_plain_requantize_bias_s8(
         rows, channels, acc, bias, mantissa, shift, zero_point, low, high, out, mask);
-  else if (shift < 31)
+  else if (shift < least_high_shift)
     requantize_rows(
         0, 1, rows, channels, acc, bias, &mantissa, &shift, zero_point, low, high, out, mask);
   else
@@ -156,7 +217,7 @@ VNNI void tally_vnni_requantize_channels_s8(
   if (least < 1 || most > 62)
     tally_plain_requantize_channels_s8(
         rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
-  else if (least < 31)
+  else if (least < least_high_shift)
     requantize_rows(
         1, 1, rows, channels, acc, bias, mantissas, shifts, zero_point, low, high, out, mask);
   else
@@ -197,11 +258,7 @@ VNNI_INLINE void count_sizes(
     const int per_channel, const int wide, int32_t rows, int32_t channels, const int32_t *acc,
     const int32_t *bias, const int32_t *mantissas, const int32_t *shifts, int rectified,
     int64_t *counts) {
-  struct multipliers m = prepared(_mm512_set1_epi32(mantissas[0]), _mm512_set1_epi32(shifts[0]));
-  struct channel_walk walk = walk_start(channels);
-  const int changes = 16 % channels != 0;
-  __m512i biases = at_channels(&walk, bias);
-  if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+  struct requantizer r = requantizer(per_channel, wide, channels, bias, mantissas, shifts);
   uint8_t sizes[sizes_at_once];
   const ptrdiff_t total = (ptrdiff_t)rows * channels;
   for (ptrdiff_t first = 0; first < total; first += sizes_at_once) {
@@ -209,12 +266,7 @@ VNNI_INLINE void count_sizes(
     for (int32_t i = 0; i < n; i += 16) {
       const __m512i v = _mm512_maskz_loadu_epi32(first16(n - i), acc + first + i);
       _mm_storeu_si128(
-          (__m128i *)(sizes + i),
-          sizes16(requantize16(wide, _mm512_add_epi32(v, biases), &m), rectified));
-      if (!changes) continue;
-      walk_on(&walk);
-      biases = at_channels(&walk, bias);
-      if (per_channel) m = prepared(at_channels(&walk, mantissas), at_channels(&walk, shifts));
+          (__m128i *)(sizes + i), sizes16(next16(per_channel, wide, &r, v), rectified));
     }
     count_bins(n, sizes, counts);
   }
@@ -235,7 +287,7 @@ VNNI void tally_vnni_count_sizes_s32(
         rows, channels, acc, bias, mantissas, shifts, step, rectified, counts);
   else if (step)
     count_sizes(1, 1, rows, channels, acc, bias, mantissas, shifts, rectified, counts);
-  else if (least < 31)
+  else if (least < least_high_shift)
     count_sizes(0, 1, rows, channels, acc, bias, mantissas, shifts, rectified, counts);
   else
     count_sizes(0, 0, rows, channels, acc, bias, mantissas, shifts, rectified, counts);

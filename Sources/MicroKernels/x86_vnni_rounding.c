@@ -246,10 +246,10 @@ VNNI_INLINE void count_bins(int32_t n, const uint8_t *sizes, int64_t *counts) {
   }
 }
 
-VNNI_INLINE __m128i sizes16(__m512i v, int rectified) {
-  v = rectified ? _mm512_max_epi32(v, _mm512_setzero_si512()) : _mm512_abs_epi32(v);
-  return _mm512_cvtepi32_epi8(
-      _mm512_sub_epi32(_mm512_set1_epi32(32), _mm512_lzcnt_epi32(v)));
+// The zeros in front of a value's size.
+VNNI_INLINE __m512i zeros_in_front(__m512i v, int rectified) {
+  return _mm512_lzcnt_epi32(
+      rectified ? _mm512_max_epi32(v, _mm512_setzero_si512()) : _mm512_abs_epi32(v));
 }
 
 enum { sizes_at_once = 256 };
@@ -263,10 +263,24 @@ VNNI_INLINE void count_sizes(
   const ptrdiff_t total = (ptrdiff_t)rows * channels;
   for (ptrdiff_t first = 0; first < total; first += sizes_at_once) {
     const int32_t n = total - first < sizes_at_once ? (int32_t)(total - first) : sizes_at_once;
-    for (int32_t i = 0; i < n; i += 16) {
+    const __m512i all = _mm512_set1_epi8(32);
+    int32_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+      __m512i zeros[4];
+      UNROLLED for (int j = 0; j < 4; j++)
+        zeros[j] = zeros_in_front(
+            next16(per_channel, wide, &r, _mm512_loadu_si512(acc + first + i + 16 * j)),
+            rectified);
+      // In another order than the values: they are only counted.
+      const __m512i bytes = _mm512_packs_epi16(
+          _mm512_packs_epi32(zeros[0], zeros[1]), _mm512_packs_epi32(zeros[2], zeros[3]));
+      _mm512_storeu_si512(sizes + i, _mm512_sub_epi8(all, bytes));
+    }
+    for (; i < n; i += 16) {
       const __m512i v = _mm512_maskz_loadu_epi32(first16(n - i), acc + first + i);
-      _mm_storeu_si128(
-          (__m128i *)(sizes + i), sizes16(next16(per_channel, wide, &r, v), rectified));
+      const __m128i bytes = _mm512_cvtepi32_epi8(
+          zeros_in_front(next16(per_channel, wide, &r, v), rectified));
+      _mm_storeu_si128((__m128i *)(sizes + i), _mm_sub_epi8(_mm512_castsi512_si128(all), bytes));
     }
     count_bins(n, sizes, counts);
   }

@@ -2,11 +2,12 @@
 
     python3 Tools/bench/compare.py --tally .build/release/tally [--quick] [--json] [--core N]
 
-Peers run where they are installed: PyTorch (training steps, fp32), LiteRT with XNNPACK (int8 inference),
-ONNX Runtime (int8 inference), and a hand-written C float32 step (clang). Models for LiteRT come from the data
-folder (TALLY_DATA, or shared/data beside the repository). Each round runs Tally, then the peer, on the same
-pinned core; a ratio is the median over the rounds, with the least and the most. Times are CPU time of one
-thread. `reached` is goal, gate or missed (gate: what fails the check; goal: what is aimed at).
+Peers run where they are installed: PyTorch (training steps and zeroth-order queries, fp32), LiteRT with XNNPACK
+(int8 inference), ONNX Runtime (int8 inference and products), and a hand-written C float32 step (clang). Trained
+models come from the data folder (TALLY_DATA, or shared/data beside the repository), the others have seeded random
+weights. Each round runs Tally, then the peer, on the same pinned core; a ratio is the median over the rounds, with
+the least and the most. Times are CPU time of one thread. `reached` is goal, gate or missed (gate: what fails the
+check; goal: what is aimed at); rows without either are facts.
 
 Exit status: 0 when every gate that was measured is reached, 1 when one is missed, 2 when a command fails.
 """
@@ -102,6 +103,17 @@ class Machine:
              PEERS / f"{name}.c", "-o", path, "-lm"], check=True)
         return path
 
+    def microkernels(self, kernel: str, shape: str) -> list[dict]:
+        """Lines of the microkernels' own program, one for each SIMD level, the best first."""
+        path = self.work / "microkernels"
+        if not path.exists():
+            sources = HERE.parents[1] / "Sources" / "MicroKernels"
+            subprocess.run(
+                ["clang", "-O3", "-std=c11", "-I", sources / "include", HERE / "microkernels/microkernels.c",
+                 *sorted(sources.glob("*.c")), "-o", path], check=True)
+        lines = self.lines([path, 11, 1 if self.quick else 3, f"{kernel} {shape}"])
+        return [line for line in lines if line["shape"] == shape]
+
 
 def has(module: str) -> bool:
     return importlib.util.find_spec(module.split(".")[0]) is not None
@@ -113,38 +125,63 @@ def data_folder() -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def ratio(id: str, quantity: str, values: list[float], sense: str, gate: float, goal: float, digest="") -> Row:
-    return Row(id, quantity, statistics.median(values), min(values), max(values), sense, gate, goal, "×", digest)
+FACT = ("–", None, None)  # id, gate and goal of a row without limits
+
+
+def compared(limits: tuple, what: str, peer: str, rounds: list[tuple], sense: str = "atLeast") -> Row:
+    """A row of rounds (peer's µs, Tally's µs, digest): the peer's time over Tally's, or the inverse if atMost."""
+    id, gate, goal = limits
+    peer_times, own_times, digests = zip(*rounds)
+    sides = [(f"{peer} {figure(statistics.median(peer_times))} µs", peer_times),
+             (f"Tally {figure(statistics.median(own_times))} µs", own_times)]
+    (above, times), (below, others) = sides if sense == "atLeast" else reversed(sides)
+    ratios = [time / other for time, other in zip(times, others)]
+    return Row(id, f"{what}: {above} / {below}", statistics.median(ratios), min(ratios), max(ratios),
+               sense if gate is not None else None, gate, goal, "×", digests[0])
 
 
 # ---- Groups: each gives rows; a peer that is not installed gives none
 
-TRAINING = [  # group, PyTorch's name, what the table calls it, (batch, id, gate, goal)
-    ("mlp-784-128-10", "mlp", "MLP 784-128-10", [(1, "3", 20, 35), (32, "3d", 8, 12)]),
-    ("cnn-28x28", "cnn", "CNN 28×28", [(1, "3e", 8, 14), (32, "3e", 4, 7)]),
-    ("resnet8", "resnet8", "ResNet8", [(1, "3f", 7, 11), (32, "3f", 4, 6)]),
-    ("ds-cnn", "dscnn", "DS-CNN", [(1, "3h", 10, 17), (32, "3h", 4, 6)]),
+TRAINING = [  # group, PyTorch's name, what the table calls it, limits at batch 1 and 32
+    ("mlp-784-128-10", "mlp", "MLP 784-128-10", {1: ("3", 20, 35), 32: ("3d", 8, 12)}),
+    ("cnn-28x28", "cnn", "CNN 28×28", {1: ("3e", 8, 14), 32: ("3e", 4, 7)}),
+    ("resnet8", "resnet8", "ResNet8", {1: ("3f", 7, 11), 32: ("3f", 4, 6)}),
+    ("ds-cnn", "dscnn", "DS-CNN", {1: ("3h", 10, 17), 32: ("3h", 4, 6)}),
 ]
 
 
 def training(machine: Machine, rounds: int) -> list[Row]:
     rows = []
-    for group, peer, name, gates in TRAINING if has("torch") else []:
-        times: dict[int, list] = {batch: [] for batch, *_ in gates}
+    for group, peer, name, limits in TRAINING if has("torch") else []:
+        found: dict[int, list] = {batch: [] for batch in limits}
         for _ in range(rounds):
             own = machine.own(group)
-            torch = machine.peer("torch_step.py", "--threads", 1, "--nets", peer, "--batch", 1, 32,
-                                 "--modes", "train")
-            for line in torch:
+            for line in machine.peer("torch_step.py", "--threads", 1, "--nets", peer, "--batch", *limits,
+                                     "--modes", "train"):
                 row = own[f"train/{group}/b{line['batch']}"]
-                times[line["batch"]].append((line["median"], float(row["value"]), row["digest"]))
-        for batch, id, gate, goal in gates:
-            found = times[batch]
-            own_time = statistics.median(time for _, time, _ in found)
-            peer_time = statistics.median(time for time, _, _ in found)
-            rows.append(ratio(
-                id, f"{name} step, batch {batch}: PyTorch fp32 {figure(peer_time)} µs / Tally {figure(own_time)} µs",
-                [a / b for a, b, _ in found], "atLeast", gate, goal, found[0][2]))
+                found[line["batch"]].append((line["median"], float(row["value"]), row["digest"]))
+        rows += [compared(limits[batch], f"{name} step, batch {batch}", "PyTorch fp32", values)
+                 for batch, values in found.items()]
+    return rows
+
+
+ZEROTH = [  # group, PyTorch's name, what the table calls it, limits
+    ("mlp-784-128-10", "mlp", "MLP 784-128-10", ("5b", 40, 60)),
+    ("ds-cnn", "dscnn", "DS-CNN", ("5b", 12, 20)),
+    ("resnet8", "resnet8", "ResNet8", ("5b", 12, 18)),
+]
+
+
+def zeroth_order(machine: Machine, rounds: int) -> list[Row]:
+    """Tally's is a whole step of one query, which has an unperturbed pass and a record besides."""
+    rows = []
+    for group, peer, name, limits in ZEROTH if has("torch") else []:
+        found = []
+        for _ in range(rounds):
+            own = machine.own(f"zeroth/{group}")[f"zeroth/{group}/b1"]
+            line = machine.peer("torch_step.py", "--threads", 1, "--nets", peer, "--batch", 1, "--modes", "zo")[0]
+            found.append((line["median"], float(own["value"]), own["digest"]))
+        rows.append(compared(limits, f"{name} zeroth-order query of all weights, batch 1", "PyTorch fp32", found))
     return rows
 
 
@@ -157,80 +194,97 @@ def float_step(machine: Machine, rounds: int) -> list[Row]:
         own = machine.own("mlp-784-128-10")["train/mlp-784-128-10/b1"]
         line = machine.lines([program, 11, 2])[0]
         found.append((line["us"], float(own["value"]), own["digest"]))
-    times = [statistics.median(column) for column in list(zip(*found))[:2]]
-    return [ratio("3b", f"MLP step, batch 1: C float32 {figure(times[0])} µs / Tally {figure(times[1])} µs",
-                  [a / b for a, b, _ in found], "atLeast", 1.4, 2.2, found[0][2])]
+    return [compared(("3b", 1.4, 2.2), "MLP step, batch 1", "C float32", found)]
 
 
-INFERENCE = [  # group, file in the data folder, name, (id, gate, goal) against XNNPACK
-    ("resnet8", "models/resnet8-cifar10/pretrainedResnet_quant.tflite", "ResNet8", ("2", 1.35, 1.05)),
-    ("ds-cnn", "models/dscnn-kws/kws_ref_model.tflite", "DS-CNN", ("2b", 1.25, 0.75)),
+# Group, file in the data folder or none, name, limits against XNNPACK, LiteRT without it, LiteRT's reference kernels.
+INFERENCE = [
+    ("resnet8", "models/resnet8-cifar10/pretrainedResnet_quant.tflite", "ResNet8",
+     ("2", 1.35, 1.05), ("2d", 3, 4.5), ("2d", 10, 40)),
+    ("ds-cnn", "models/dscnn-kws/kws_ref_model.tflite", "DS-CNN", ("2b", 1.25, 0.75), ("2d", 3, 4.5), ("2d", 10, 40)),
+    ("vww-mobilenet", None, "VWW MobileNetV1-0.25", ("2b", 1.25, 0.75), ("2d", 3, 4.5), ("2d", 10, 40)),
+    ("ad-autoencoder", None, "AD autoencoder", ("2c", 1.25, 1.0), ("2d", 3, 4.5), ("2d", 10, 12)),
+    ("mnist-7", None, "mnist-7", FACT, FACT, FACT),
 ]
 
 
 def inference(machine: Machine, rounds: int) -> list[Row]:
     data, rows = data_folder(), []
-    for group, file, name, (id, gate, goal) in INFERENCE if data and has("ai_edge_litert") else []:
-        if not (data / file).exists():
+    for group, file, name, *limits in INFERENCE if has("ai_edge_litert") else []:
+        if not (data and (data / file).exists() if file else has("flatbuffers")):
             continue
+        model = [data / file] if file else ["--seeded", group]
         found: dict[str, list] = {}
         for _ in range(rounds):
             own = machine.own(group)[f"infer/{group}/b1"]
-            for line in machine.peer("litert_infer.py", "--threads", 1, data / file):
+            for line in machine.peer("litert_infer.py", "--threads", 1, *model):
                 kernels = line["case"].split()[-1]
                 found.setdefault(kernels, []).append((line["median"], float(own["value"]), own["digest"]))
-        for kernels, sense, limits in [("xnnpack", "atMost", (id, gate, goal)),
-                                       ("builtin", "atLeast", ("2d", 3, 4.5)),
-                                       ("reference", "atLeast", ("2d", 10, 40))]:
-            times = [statistics.median(column) for column in list(zip(*found[kernels]))[:2]]
-            peer = {"xnnpack": "XNNPACK", "builtin": "LiteRT", "reference": "LiteRT reference"}[kernels]
-            if sense == "atMost":
-                text = f"{name}, batch 1, inference: Tally {figure(times[1])} µs / {peer} int8 {figure(times[0])} µs"
-                values = [b / a for a, b, _ in found[kernels]]
-            else:
-                text = f"{name}, batch 1, inference: {peer} int8 {figure(times[0])} µs / Tally"
-                values = [a / b for a, b, _ in found[kernels]]
-            rows.append(ratio(limits[0], text, values, sense, *limits[1:], found[kernels][0][2]))
+        for limit, (kernels, peer, sense) in zip(limits, [
+                ("xnnpack", "XNNPACK int8", "atMost"), ("builtin", "LiteRT int8", "atLeast"),
+                ("reference", "LiteRT reference int8", "atLeast")]):
+            rows.append(compared(limit, f"{name}, batch 1, inference", peer, found[kernels], sense))
     return rows
 
 
+ONNX = [  # group, float file in the data folder or none, name, batches
+    ("resnet8", None, "ResNet8", [1, 32]),
+    ("ds-cnn", "models/dscnn-kws/dscnn-kws.onnx", "DS-CNN", [1]),
+    ("mnist-7", "models/mnist-cntk/mnist-7.onnx", "mnist-7", [1]),
+]
+
+
 def onnx_runtime(machine: Machine, rounds: int) -> list[Row]:
-    if not (has("onnxruntime") and has("onnx")):
-        return []
-    found: dict[int, list] = {}
-    for _ in range(rounds):
-        own = machine.own("resnet8")
-        for line in machine.peer("ort_infer.py", "--threads", 1, "--resnet8", "--batch", 1, 32):
-            if "int8" in line["case"].lower() or "qdq" in line["case"].lower():
-                row = own[f"infer/resnet8/b{line['batch']}"]
-                found.setdefault(line["batch"], []).append((line["median"], float(row["value"]), row["digest"]))
-    rows = []
-    for batch, values in found.items():
-        times = [statistics.median(column) for column in list(zip(*values))[:2]]
-        ratios = [a / b for a, b, _ in values]
-        rows.append(Row("–", f"ResNet8, batch {batch}, inference: ONNX Runtime int8 {figure(times[0])} µs / "
-                        f"Tally {figure(times[1])} µs", statistics.median(ratios), min(ratios), max(ratios),
-                        unit="×", digest=values[0][2]))
+    data, rows = data_folder(), []
+    for group, file, name, batches in ONNX if has("onnxruntime") and has("onnx") else []:
+        if file and not (data and (data / file).exists()):
+            continue
+        model = ["--int8", data / file] if file else ["--resnet8"]
+        found: dict[int, list] = {batch: [] for batch in batches}
+        for _ in range(rounds):
+            own = machine.own(group)
+            for line in machine.peer("ort_infer.py", "--threads", 1, *model, "--batch", *batches):
+                if "int8" in line["case"]:
+                    row = own[f"infer/{group}/b{line['batch']}"]
+                    found[line["batch"]].append((line["median"], float(row["value"]), row["digest"]))
+        rows += [compared(FACT, f"{name}, batch {batch}, inference", "ONNX Runtime int8", values)
+                 for batch, values in found.items()]
     return rows
 
 
 def products(machine: Machine) -> list[Row]:
     """Shares of the peak, from the microkernels' own program."""
-    if not shutil.which("clang"):
-        return []
-    program = machine.work / "microkernels"
-    sources = sorted((HERE.parents[1] / "Sources" / "MicroKernels").glob("*.c"))
-    subprocess.run(["clang", "-O3", "-std=c11", "-I", HERE.parents[1] / "Sources/MicroKernels/include",
-                    HERE / "microkernels/microkernels.c", *sources, "-o", program], check=True)
     rows = []
-    for id, kernel, shape, gate, goal in [
-            ("1", "gemm packed", "256^3", 0.85, 0.93), ("1b", "gemm packed", "64^3", 0.7, 0.82),
-            ("1d", "depthwise", "3x3 32x32x64", 0.25, 0.35)]:
-        for line in machine.lines([program, 11, 1 if machine.quick else 3, f"{kernel} {shape}"]):
-            if line["level"] == "vnni" and line["shape"] == shape and "limit" in line:
-                rows.append(Row(id, f"{kernel} {shape}: share of the {line['limit']}", line["share"], None, None,
-                                "atLeast", gate, goal, "", line["checksum"]))
+    for id, level, kernel, shape, gate, goal in [
+            ("1", "vnni", "gemm packed", "256^3", 0.85, 0.93), ("1b", "vnni", "gemm packed", "64^3", 0.7, 0.82),
+            ("1d", "vnni", "depthwise", "3x3 32x32x64", 0.25, 0.35),
+            ("1e", "avx2", "gemm packed", "256^3", 0.75, 0.88)] if shutil.which("clang") else []:
+        for line in machine.microkernels(kernel, shape):
+            if line["level"] == level and "limit" in line:
+                name = f"{kernel} {shape}" + (f", {level}" if level != "vnni" else "")
+                rows.append(Row(id, f"{name}: share of the {line['limit']}", line["share"], None, None, "atLeast",
+                                gate, goal, "", line["checksum"]))
     return rows
+
+
+PRODUCTS = {"64^3": ("1f", 3, 4.5), "256^3": ("1f", 1, 1.08), "1024^3": ("1f", 1, 1.08),
+            "fc 784-128 b32": ("1f", 1.1, 1.3)}  # shape, limits
+
+
+def products_of_peers(machine: Machine, rounds: int) -> list[Row]:
+    """Packed weights on both sides; the peer's time has that of a call from Python in it."""
+    if not (shutil.which("clang") and has("onnxruntime") and has("onnx")):
+        return []
+    found: dict[str, list] = {shape: [] for shape in PRODUCTS}
+    for _ in range(rounds):
+        own = {shape: machine.microkernels("gemm packed", shape)[0] for shape in PRODUCTS}
+        for line in machine.peer("ort_infer.py", "--threads", 1, "--gemm", "u8s8", "--shapes", *PRODUCTS):
+            shape = line["case"].removeprefix("MatMulInteger u8s8 ")
+            # The program's `us` is its best; its median rate is what a median time is compared with.
+            own_time = line["gmac_per_s"] * line["median"] / own[shape]["median"]
+            found[shape].append((line["median"], own_time, own[shape]["checksum"]))
+    return [compared(PRODUCTS[shape], f"gemm packed {shape}", "ONNX Runtime MatMulInteger", values)
+            for shape, values in found.items()]
 
 
 def command(machine: Machine) -> list[Row]:
@@ -269,7 +323,7 @@ def own(machine: Machine) -> list[Row]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tally", type=Path, required=True, help="the command, a release build")
-    parser.add_argument("--quick", action="store_true", help="about two minutes")
+    parser.add_argument("--quick", action="store_true", help="about three minutes")
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of Markdown")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
@@ -278,9 +332,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         machine = Machine(arguments.tally.resolve(), arguments.core, arguments.quick, Path(work))
         try:
-            for group in [products, lambda m: inference(m, rounds), lambda m: onnx_runtime(m, rounds),
-                          lambda m: training(m, rounds), lambda m: float_step(m, rounds), own, command]:
-                rows += group(machine)
+            rows += products(machine)
+            for group in [products_of_peers, inference, onnx_runtime, training, zeroth_order, float_step]:
+                rows += group(machine, rounds)
+            rows += own(machine) + command(machine)
         except (CommandFailed, subprocess.CalledProcessError) as error:
             print(error, file=sys.stderr)
             return 2

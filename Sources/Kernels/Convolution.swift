@@ -22,8 +22,9 @@ public struct Convolution: Equatable, Sendable {
     self.groups = groups
   }
 
-  public var inputsPerGroup: Int { input.channels / groups }
-  public var outputsPerGroup: Int { output.channels / groups }
+  // A division takes longer than the rest of what shapes are asked, and most have one group.
+  public var inputsPerGroup: Int { groups == 1 ? input.channels : input.channels / groups }
+  public var outputsPerGroup: Int { groups == 1 ? output.channels : output.channels / groups }
   /// K, the number of weights of one output channel.
   public var depth: Int { geometry.area * inputsPerGroup }
   /// K', the number of products in one input gradient (SPEC 8.3).

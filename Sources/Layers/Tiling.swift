@@ -127,6 +127,7 @@ package struct Tiling {
 
   /// As many rows as accumulators stay in the nearest cache between the product and the rounding.
   private static func cachedRows(_ height: Int, rowCount: Int, by fewest: Int) -> Int {
+    guard height > fewest else { return height }
     let rows = 24_576 / (4 * rowCount) / fewest * fewest
     return min(height, max(rows, fewest))
   }

@@ -53,8 +53,7 @@ extension Verb {
     for option in ["--to", "--model"] where arguments.has(option) {
       throw arguments.usage("\(option) goes with --replay")
     }
-    try arguments.useThreads()
-    return try TrainCommand(arguments, console).run()
+    return try TrainCommand(arguments, console, threads: arguments.useThreads()).run()
   }
 }
 
@@ -63,9 +62,11 @@ private struct TrainCommand {
   let console: Console
   let modelPath: String
   let document: RecipeDocument
+  let threads: Int
 
-  init(_ arguments: ArgumentList, _ console: Console) throws {
+  init(_ arguments: ArgumentList, _ console: Console, threads: Int) throws {
     self.arguments = arguments
+    self.threads = threads
     self.console = console
     guard let model = arguments.positionals.first else { throw arguments.usage("MODEL is missing") }
     modelPath = model
@@ -88,7 +89,7 @@ private struct TrainCommand {
     func makeRun() throws(InputError) -> TrainingRun {
       try TrainingRun(
         model, recipe: fields.bytes, samples: samples, validation: validation,
-        isCompact: arguments.has("--compact"))
+        isCompact: arguments.has("--compact"), threads: threads)
     }
     var run = try makeRun()
     var start: LoadedJournal.Place?

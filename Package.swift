@@ -114,7 +114,8 @@ let package = Package(
 
     // Tests/: one target per module, and the support they share.
     .target(
-      name: "TallyTestSupport", dependencies: runtime + ["Importers", "TallyHost"],
+      name: "TallyTestSupport",
+      dependencies: runtime + ["MicroKernels", "Importers", "TallyHost"],
       path: "Tests/TallyTestSupport", swiftSettings: host),
     .testTarget(name: "FixedPointTests", dependencies: ["FixedPoint"], swiftSettings: host),
     .testTarget(name: "CounterRandomTests", dependencies: ["CounterRandom"], swiftSettings: host),

@@ -1,4 +1,5 @@
 package import Kernels
+import MicroKernels
 public import Tensors
 
 /// Which parameters of a node training changes: one byte per node of a recipe (Formats/recipe.md).
@@ -18,8 +19,8 @@ public struct SessionRequest {
   /// `compact` trades time for memory: convolutions run row by row and gradients are computed twice
   /// instead of being kept. Results do not depend on it (SPEC 11).
   public var isCompact: Bool
-  /// Threads that work on parts of a pass, each with a workspace of its own. Results do not depend on it
-  /// (SPEC 11).
+  /// 1…16: threads that work on parts of a pass, each with a workspace of its own. Results do not depend on
+  /// it (SPEC 11).
   public var threads = 1
   /// Work that a part must have to repay itself, as `Session.partCount` counts it: about a microsecond of
   /// it; 0 if any part is worth it.
@@ -30,13 +31,13 @@ public struct SessionRequest {
   /// Coordinates whose estimate is made at once (SPEC 8.15): those of one block of signs, or of sixteen.
   package var signedSumCount: Int { isCompact ? 128 : 2048 }
 
-  /// Parts of a pass that are worked on at once.
+  /// 1…16: parts of a pass that are worked on at once.
   package var partCount: Int {
     // A constant on boards: what other parts need is then not compiled.
     #if hasFeature(Embedded)
       1
     #else
-      isCompact ? 1 : threads
+      isCompact ? 1 : min(max(threads, 1), Int(TALLY_MOST_THREADS))
     #endif
   }
 

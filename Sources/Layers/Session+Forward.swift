@@ -17,11 +17,11 @@ extension Session {
   /// Runs node `index`.
   package func run(_ index: Int, samples: Int, observing: Bool = false) {
     let node = network.node(index)
-    let histograms = observing ? PartHistograms(self, index, node) : nil
-    let parts: Int
+    let parts =
+      node.operation.weighted.map { forwardParts(index, node, $0, samples: samples) }
+      ?? partCount(units: samples, work: samples &* node.output.count)
+    let histograms = observing ? PartHistograms(self, index, node, parts: parts) : nil
     if let shape = node.operation.weighted {
-      parts = forwardParts(index, node, shape, samples: samples)
-      histograms?.clear(parts: parts)
       forEachTile(index, node, shape, samples: 0..<samples, parts: parts) {
         accumulators, sample, first, count, part in
         if let histograms { observe(index, node, accumulators, into: histograms[part]) }
@@ -29,14 +29,12 @@ extension Session {
       }
       keepSelectedInput(index, node, shape, samples: samples)
     } else {
-      parts = partCount(units: samples, work: samples &* node.output.count)
-      histograms?.clear(parts: parts)
       share(samples, parts: parts) { samples, part in
         runUnweighted(index, node, samples, histogram: histograms?[part])
         return 0
       }
     }
-    histograms?.merge(parts: parts)
+    histograms?.merge()
   }
 
   /// Runs a node without weights on some samples.

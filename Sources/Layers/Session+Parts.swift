@@ -42,7 +42,7 @@ extension Session {
     }
 
     @inline(never)
-    package func shareAmongThreads(
+    private func shareAmongThreads(
       _ units: Int, parts: Int, _ body: (_ units: Range<Int>, _ part: Int) -> UInt32
     ) -> UInt32 {
       withoutActuallyEscaping(body) { body in

@@ -6,17 +6,25 @@ import Tensors
 /// A tensor's histogram, and where parts of the samples count that are worked on beside the first.
 struct PartHistograms {
   private let whole: View<Int64>
+  private let parts: Int
+  /// Of one part only there is nothing beside it.
   private let others: Int
   private let arena: Arena
 
-  /// `nil` for a tensor that is not tracked.
-  init?(_ session: Session, _ index: Int, _ node: Node) {
+  /// With all that parts beside the first have counted at 0; `nil` for a tensor that is not tracked.
+  init?(_ session: Session, _ index: Int, _ node: Node, parts: Int) {
     guard let whole = session.histogram(index + 1) else { return nil }
     self.whole = whole
+    self.parts = parts
     arena = session.arena
+    guard parts > 1 else {
+      others = 0
+      return
+    }
     others =
       session.table.offset(index + 1, .forwardWorkspace)
       + Tiling(index, node, session.request).partHistograms
+    for part in 1..<parts { self[part].fill(0) }
   }
 
   subscript(part: Int) -> View<Int64> {
@@ -26,12 +34,9 @@ struct PartHistograms {
         others + (part - 1) * SessionTable.histogramByteCount, whole.count, of: Int64.self)
   }
 
-  func clear(parts: Int) {
-    for part in 1..<max(parts, 1) { self[part].fill(0) }
-  }
-
-  func merge(parts: Int) {
-    for part in 1..<max(parts, 1) {
+  /// Adds what the other parts have counted to the histogram.
+  func merge() {
+    for part in 1..<parts {
       let counts = self[part]
       for size in 0..<whole.count { whole[size] &+= counts[size] }
     }

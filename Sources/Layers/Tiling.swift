@@ -195,24 +195,23 @@ package struct Tiling {
   }
   package var packedTurnedByteCount: Int {
     guard packsWeights || keepsChannels, !readsInPlace, let shape else { return 0 }
-    // Parts of the channels are packed for patches.
-    let whole = MatrixOperand.packedByteCount(
-      columns: shape.input.channels, depth: shape.backwardDepth)
-    guard readsGradientRuns else { return whole }
-    let runs = shape.packedGradientByteCount
-    return keepsChannels ? max(whole, runs) : runs
+    // Fewer channels take less (KeptWorkspaceTests).
+    return readsGradientRuns
+      ? shape.packedGradientByteCount
+      : MatrixOperand.packedByteCount(columns: shape.input.channels, depth: shape.backwardDepth)
   }
   package var keptList: Int { packedTurned + Arena.aligned(packedTurnedByteCount) }
   package var keptListCount: Int { keepsChannels ? output.channels : 0 }
   package var keptGradient: Int { keptList + Arena.aligned(4 * keptListCount) }
   package var keptGradientByteCount: Int { keepsChannels ? output.count : 0 }
   package var gradientPatches: Int { keptGradient + Arena.aligned(keptGradientByteCount) }
+  // Out of line: boards then have it once.
+  @inline(never)
   package var gradientPatchesByteCount: Int {
     guard !readsInPlace, let shape else { return 0 }
-    let patches = shape.inputGradientWorkspace(rows: inputRows)
-    guard readsGradientRuns else { return patches }
-    let runs = shape.inputGradientRunsWorkspace(rows: inputRows)
-    return keepsChannels ? max(patches, runs) : runs
+    return readsGradientRuns
+      ? shape.inputGradientRunsWorkspace(rows: inputRows)
+      : shape.inputGradientWorkspace(rows: inputRows)
   }
   package var gradientAccumulators: Int {
     gradientPatches + parts * Arena.aligned(gradientPatchesByteCount)
@@ -264,14 +263,19 @@ package struct Tiling {
 
   /// Workspaces, then accumulators, of parts other than the first.
   package var partWeightGradients: Int {
-    weightGradientWorkspace + parts * Arena.aligned(weightGradientWorkspaceByteCount)
+    weightGradientWorkspace
+      + weightGradientParts * Arena.aligned(weightGradientWorkspaceByteCount)
   }
   package var partWeightGradientStride: Int {
     trained.map { Arena.aligned(4 * blockChannels * $0.depth) } ?? 0
   }
-  /// Parts of the samples that make a weight gradient at once.
+  /// Parts of the samples that make a weight gradient at once. One where there is one workspace: for what
+  /// samples keep or select of their channels. One for a single position too, where the samples are the rows
+  /// of one product, and adding up the parts' gradients would take as long as making them.
   package var weightGradientParts: Int {
-    isSparse || selectedGradientByteCount > 0 || shape?.output.positions == 1 ? 1 : parts
+    // First what boards know: the rest is then not compiled.
+    parts == 1 || isSparse || selectedGradientByteCount > 0 || shape?.output.positions == 1
+      ? 1 : parts
   }
 
   package func backwardByteCount(
@@ -289,8 +293,8 @@ package struct Tiling {
     if update.contains(.weights) {
       byteCount = max(
         byteCount,
-        parts > 1
-          ? partWeightGradients + (parts - 1) * partWeightGradientStride
+        weightGradientParts > 1
+          ? partWeightGradients + (weightGradientParts - 1) * partWeightGradientStride
           : weightGradientWorkspace + weightGradientWorkspaceByteCount)
     } else if !update.isEmpty {
       byteCount = max(byteCount, weightGradient)

@@ -197,19 +197,18 @@ void tally_convolve_input_gradient_s8(
     const int8_t *g, int32_t output_height, int32_t output_width, int32_t outputs,
     const struct tally_window *window, int32_t first_row, int32_t end_row, int32_t width,
     int32_t inputs, const void *packed, int8_t *padded, int32_t *gradient) {
-  const struct tally_window k = *window;
   const struct gradient_window w = gradient_window(window, first_row, end_row, width);
   const uint8_t *from = packed;
   tally_pad_s8(
       g, output_height, output_width, outputs, &w.over, w.rows, w.columns, 0, padded);
   // Positions between the windows have no gradient.
-  if (k.stride_height > k.kernel_height || k.stride_width > k.kernel_width)
+  if (window->stride_height > window->kernel_height || window->stride_width > window->kernel_width)
     __builtin_memset(
         gradient, 0, sizeof(int32_t) * (size_t)(end_row - first_row) * (size_t)width * (size_t)inputs);
   FOR_EACH_PHASE(window, {
     (void)tap;
     phase_gradient(
-        &k, &w, padded, outputs, first_row, end_row, width, inputs, a, b, u_count, v_count, from,
+        window, &w, padded, outputs, first_row, end_row, width, inputs, a, b, u_count, v_count, from,
         gradient);
     from += tally_packed_s8_bytes(inputs, v_count * outputs) * (size_t)u_count;
   })

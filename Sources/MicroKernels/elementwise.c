@@ -105,7 +105,7 @@ enum { plain_piece = 128, avx2_piece = 1024, vnni_piece = 1024 };
     const int32_t n = smaller(count - first, level##_piece);                                    \
     for (int32_t i = 0; i < n; i++) sums[i] = g1[first + i] * m1 + g2[first + i] * m2;          \
     tally_##level##_shift_stochastic_s8(                                                        \
-        n, sums, shift, first_element + (uint32_t)first, key, counter, g1 + first, NULL);                       \
+        n, sums, shift, first_element + (uint32_t)first, key, counter, g1 + first, NULL);       \
   }
 
 // ---- Sums and counts
@@ -116,7 +116,7 @@ TALLY_INLINE int32_t count_s8(int32_t count, const int8_t *values, int8_t low, i
   return total;
 }
 
-TALLY_INLINE int16_t itself(int8_t v, const int absolute) {
+TALLY_INLINE int16_t summand(int8_t v, const int absolute) {
   return (int16_t)(absolute && v < 0 ? -v : v);
 }
 
@@ -127,7 +127,7 @@ TALLY_INLINE void add_64_columns(
   for (int32_t r = 0; r < rows; r++) {
     // Without these the compiler keeps the sums in memory.
     int16_t row[64];
-    for (int32_t j = 0; j < 64; j++) row[j] = itself(x[r * ldx + j], absolute);
+    for (int32_t j = 0; j < 64; j++) row[j] = summand(x[r * ldx + j], absolute);
     for (int32_t j = 0; j < 64; j++) short_sums[j] = (int16_t)(short_sums[j] + row[j]);
   }
   for (int32_t j = 0; j < 64; j++) sums[j] = wrapping_add(sums[j], short_sums[j]);
@@ -138,7 +138,7 @@ TALLY_INLINE void add_columns(
   int16_t short_sums[64] = {0};
   for (int32_t r = 0; r < rows; r++, x += ldx)
     for (int32_t j = 0; j < n; j++)
-      short_sums[j] = (int16_t)(short_sums[j] + itself(x[j], absolute));
+      short_sums[j] = (int16_t)(short_sums[j] + summand(x[j], absolute));
   for (int32_t j = 0; j < n; j++) sums[j] = wrapping_add(sums[j], short_sums[j]);
 }
 

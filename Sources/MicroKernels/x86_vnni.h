@@ -18,22 +18,28 @@ VNNI_INLINE __mmask64 first64(int32_t count) {
   return count >= 64 ? ~0ull : (1ull << count) - 1;
 }
 
-// 4 vectors of 64 bytes (taps or depths of 64 columns) become 4 vectors of 16 columns × 4 bytes.
-//
-// The unpacks work in 128-bit lanes. Ordering the bytes first (dword 4l + d takes dword 4d + l)
-// makes them end in column order.
-VNNI_INLINE __m512i ordered(__m512i v) {
-  return _mm512_permutexvar_epi32(
-      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
-}
-VNNI_INLINE void interleave4(__m512i v[4]) {
-  UNROLLED for (int i = 0; i < 4; i++) v[i] = ordered(v[i]);
+// Bytes of four positions become the quads of 64 channels, dword 4l + d of vector j being channel
+// 16l + 4j + d: the unpacks work in 128-bit lanes. Where both factors are in that order, it is undone at the
+// end alone.
+VNNI_INLINE void quads(__m512i v[4]) {
   const __m512i low01 = _mm512_unpacklo_epi8(v[0], v[1]), high01 = _mm512_unpackhi_epi8(v[0], v[1]);
   const __m512i low23 = _mm512_unpacklo_epi8(v[2], v[3]), high23 = _mm512_unpackhi_epi8(v[2], v[3]);
   v[0] = _mm512_unpacklo_epi16(low01, low23);
   v[1] = _mm512_unpackhi_epi16(low01, low23);
   v[2] = _mm512_unpacklo_epi16(high01, high23);
   v[3] = _mm512_unpackhi_epi16(high01, high23);
+}
+
+// 4 vectors of 64 bytes (taps or depths of 64 columns) become 4 vectors of 16 columns × 4 bytes.
+//
+// Ordering the bytes first (dword 4l + d takes dword 4d + l) makes them end in column order.
+VNNI_INLINE __m512i ordered(__m512i v) {
+  return _mm512_permutexvar_epi32(
+      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v);
+}
+VNNI_INLINE void interleave4(__m512i v[4]) {
+  UNROLLED for (int i = 0; i < 4; i++) v[i] = ordered(v[i]);
+  quads(v);
 }
 
 // The sums of the lanes of four vectors, by transposing adds.

@@ -278,17 +278,6 @@ VNNI void tally_vnni_depthwise_s8_rows(
 
 // ---- Weight gradient: four positions at a time, for up to four taps of a kernel row
 
-// Bytes of four positions become the quads of 64 channels, dword 4l + d of vector j being channel
-// 16l + 4j + d. That is the same for both factors, so the order is undone at the end alone.
-VNNI_INLINE void quads(__m512i v[4]) {
-  const __m512i low01 = _mm512_unpacklo_epi8(v[0], v[1]), high01 = _mm512_unpackhi_epi8(v[0], v[1]);
-  const __m512i low23 = _mm512_unpacklo_epi8(v[2], v[3]), high23 = _mm512_unpackhi_epi8(v[2], v[3]);
-  v[0] = _mm512_unpacklo_epi16(low01, low23);
-  v[1] = _mm512_unpackhi_epi16(low01, low23);
-  v[2] = _mm512_unpacklo_epi16(high01, high23);
-  v[3] = _mm512_unpackhi_epi16(high01, high23);
-}
-
 // sums[channel] of the four vectors.
 VNNI_INLINE void in_order(const __m512i v[4], int32_t sums[64]) {
   UNROLLED for (int j = 0; j < 4; j++) {
@@ -303,15 +292,14 @@ struct gradient_rows {
   const int8_t *input, *g;  // at the lanes' first channel
   int32_t height, width, channels, first_row, end_row, output_width;
   __mmask64 mask;
-  __m512i padding;  // its top bits flipped
+  __m512i padding;
 };
 
 // `taps` taps of kernel row u from column v on: gradient[c·all + t] += Σ x·g. x + 128 is u8, so 128·Σ g is
 // taken off.
-VNNI_INLINE void row_of_taps(
+VNNI_INLINE void weight_gradient_taps(
     const int taps, const struct gradient_rows *of, const struct tally_window *k, int32_t u,
     int32_t v, int32_t present, int32_t all, int32_t *gradient) {
-  const __m512i top = _mm512_set1_epi8(-128);
   const __m512i one = _mm512_set1_epi8(1);
   __m512i sums[4][4], total[4];
   UNROLLED for (int j = 0; j < 4; j++) {
@@ -335,14 +323,8 @@ VNNI_INLINE void row_of_taps(
       UNROLLED for (int t = 0; t < taps; t++) {
         const int32_t first = c * k->stride_width - k->pad_left + (v + t) * k->dilation_width;
         __m512i values[4];
-        UNROLLED for (int q = 0; q < 4; q++) {
-          const int32_t column = first + q * k->stride_width;
-          values[q] = inside(&x, column)
-                          ? _mm512_xor_si512(
-                                top, _mm512_maskz_loadu_epi8(
-                                         of->mask, x.pixels + (ptrdiff_t)column * of->channels))
-                          : of->padding;
-        }
+        UNROLLED for (int q = 0; q < 4; q++)
+          values[q] = load_column(1, &x, of->mask, first + q * k->stride_width, 0);
         quads(values);
         UNROLLED for (int j = 0; j < 4; j++)
           sums[t][j] = _mm512_dpbusd_epi32(sums[t][j], values[j], by[j]);
@@ -369,15 +351,15 @@ VNNI void tally_vnni_depthwise_weight_gradient_s8(
     const int32_t present = smaller(channels - c, 64);
     const struct gradient_rows of = {
         input + c, g + c, height, width, channels, first_row, end_row, output_width,
-        first64(present), _mm512_set1_epi8((char)(padding ^ -128))};
+        first64(present), _mm512_set1_epi8((char)padding)};
     int32_t *to = gradient + (ptrdiff_t)c * all;
     for (int32_t u = 0; u < k.kernel_height; u++)
       for (int32_t v = 0; v < k.kernel_width; v += 4)
         switch (k.kernel_width - v) {
-          case 1: row_of_taps(1, &of, &k, u, v, present, all, to); break;
-          case 2: row_of_taps(2, &of, &k, u, v, present, all, to); break;
-          case 3: row_of_taps(3, &of, &k, u, v, present, all, to); break;
-          default: row_of_taps(4, &of, &k, u, v, present, all, to);
+          case 1: weight_gradient_taps(1, &of, &k, u, v, present, all, to); break;
+          case 2: weight_gradient_taps(2, &of, &k, u, v, present, all, to); break;
+          case 3: weight_gradient_taps(3, &of, &k, u, v, present, all, to); break;
+          default: weight_gradient_taps(4, &of, &k, u, v, present, all, to);
         }
   }
 }

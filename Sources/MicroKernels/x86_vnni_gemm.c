@@ -114,14 +114,16 @@ static panel_product *panel_of(int32_t columns) {
   return columns > 48 ? panel64 : columns > 32 ? panel48 : columns > 16 ? panel32 : panel16;
 }
 
+// K depths of the packed_K that are packed, from quad first_quad on.
 static void all_panels(
     int32_t M, int32_t N, const struct runs *runs, int32_t K, const int8_t *A, ptrdiff_t lda,
-    const void *packed, int32_t *C, ptrdiff_t ldc, int accumulate) {
+    const int32_t *corrections, const void *packed, int32_t packed_K, int32_t first_quad,
+    int32_t *C, ptrdiff_t ldc, int accumulate) {
   for (int32_t n = 0; n < N; n += 64) {
-    const int32_t *corrections = (const int32_t *)packed + n;
-    const uint8_t *panel = packed_panel(packed, N, K, n);
+    const uint8_t *panel =
+        packed_panel(packed, N, packed_K, n) + (ptrdiff_t)first_quad * 4 * panel_columns(N - n);
     panel_of(N - n)(
-        M, runs, K, A, lda, corrections, panel, C + n, ldc, smaller(N - n, 64), accumulate);
+        M, runs, K, A, lda, corrections + n, panel, C + n, ldc, smaller(N - n, 64), accumulate);
   }
 }
 
@@ -129,25 +131,21 @@ void tally_vnni_gemm_s8_packed(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const void *packed,
     int32_t *C, ptrdiff_t ldc, int accumulate) {
   const struct runs one = {1, 0, 0};
-  all_panels(M, N, &one, K, A, lda, packed, C, ldc, accumulate);
+  all_panels(M, N, &one, K, A, lda, packed, packed, K, 0, C, ldc, accumulate);
 }
 
 void tally_vnni_gemm_s8_runs(
     int32_t M, int32_t N, int32_t runs, int32_t K, const int8_t *A, ptrdiff_t lda, ptrdiff_t step,
     const void *packed, int32_t *C, ptrdiff_t ldc) {
   const struct runs all = {runs, step, tally_packed_s8_bytes(N, K)};
-  all_panels(M, N, &all, K, A, lda, packed, C, ldc, 0);
+  all_panels(M, N, &all, K, A, lda, packed, packed, K, 0, C, ldc, 0);
 }
 
 void tally_vnni_gemm_s8_within(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,
     const void *packed, int32_t packed_K, int32_t first_quad, int32_t *C, ptrdiff_t ldc) {
   const struct runs one = {1, 0, 0};
-  for (int32_t n = 0; n < N; n += 64)
-    panel_of(N - n)(
-        M, &one, K, A, lda, corrections + n,
-        packed_panel(packed, N, packed_K, n) + (ptrdiff_t)first_quad * 4 * panel_columns(N - n),
-        C + n, ldc, smaller(N - n, 64), 1);
+  all_panels(M, N, &one, K, A, lda, corrections, packed, packed_K, first_quad, C, ldc, 1);
 }
 
 // ---- Dot form: B becomes u8 as it is loaded, the correction is 128 · (the row sum of A).

@@ -320,7 +320,7 @@ extension View<Int32> {
   }
 
   /// Takes a value from every element, wrapping.
-  fileprivate func subtract(_ value: Int32) {
+  func subtract(_ value: Int32) {
     for index in 0..<count { self[index] &-= value }
   }
 }

@@ -636,12 +636,11 @@ struct Backward {
         }
         return 0
       }
-      for part in 1..<max(parts, 1) { area.add(sums(part)) }
+      for part in 1..<parts { area.add(sums(part)) }
       if zeroPoint != 0 {
         for row in channels {
-          let correction = zeroPoint &* db[selection?.outputChannel(row) ?? row]
-          let start = (row - channel) * trained.depth
-          for k in 0..<trained.depth { area[start &+ k] &-= correction }
+          area.slice((row - channel) * trained.depth, trained.depth)
+            .subtract(zeroPoint &* db[selection?.outputChannel(row) ?? row])
         }
       }
       body(area, channel)

@@ -49,6 +49,7 @@ import Testing
       (["bench", "--simd", "mmx"], "not a SIMD level"),
       (["bench", "--steps", "1", "--only", "transformer"], "no network"),
       (["bench", "--steps", "0"], "1 to 1000000"),
+      (["bench", "--only", "cnn", "--kept", "0.1"], "--kept goes with --steps"),
     ] {
       let outcome = box.run(arguments)
       #expect(outcome.status == 2 && outcome.error.contains(words), "\(outcome)")

@@ -19,16 +19,29 @@ import Testing
     String(decoding: try box.bytes(name), as: UTF8.self)
   }
 
+  /// Runs the command, which must succeed, and reads the page that it writes.
+  private func page(
+    _ box: Sandbox, _ arguments: [String], _ name: String = "page.html"
+  ) throws -> String {
+    let outcome = box.run(arguments + ["-o", box.path(name)])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    return try text(box, name)
+  }
+
+  /// The event file in a folder, as text: tags are, values are not.
+  private func events(_ box: Sandbox, _ folder: String) throws -> String {
+    let names = try FileManager.default.contentsOfDirectory(atPath: box.path(folder))
+    return try text(box, "\(folder)/\(try #require(names.first))")
+  }
+
   @Test("the page is one file that shows the journal's figures")
   func page() throws {
     let box = try trained()
-    let outcome = box.run([
-      "report", "run.tlj", "-o", box.path("report.html"), "--model", "m.tally", "--result",
-      "out.tally", "--data", "v.npz", "--json",
-    ])
-    #expect(outcome.status == 0, "\(outcome.error)")
-    #expect(outcome.json["state"] as? String == "finished")
-    let page = try text(box, "report.html")
+    let page = try page(
+      box,
+      ["report", "run.tlj", "--model", "m.tally", "--result", "out.tally", "--data", "v.npz"])
+    let outcome = box.run("report", "run.tlj", "-o", box.path("r.html"), "--json")
+    #expect(outcome.status == 0 && outcome.json["state"] as? String == "finished", "\(outcome)")
     let journal = try LoadedJournal(box.bytes("run.tlj"))
     #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</body></html>\n"))
     for digest in [journal.chain.head, try #require(journal.result)] {
@@ -86,7 +99,7 @@ import Testing
     withExtendedLifetime((model, samples, run)) {}
   }
 
-  @Test("with targets nothing is right or wrong: neither the run nor its page says so")
+  @Test("with targets nothing is right or wrong: neither the run, its logs nor its page says so")
   func targets() throws {
     let box = try Sandbox()
     let x = NumericArray(shape: [6, 12], storage: .uint8((0..<72).map { UInt8($0) }))
@@ -97,22 +110,31 @@ import Testing
       ]), "t.npz")
     let run = box.run(
       "train", "m.tally", "--data", "t.npz", "--recipe", "r.json", "-o", "out.tally", "--journal",
-      "run.tlj", "--validate", "t.npz")
+      "run.tlj", "--validate", "t.npz", "--json", "--log", "live.json", "--tensorboard",
+      box.path("live"))
     #expect(run.status == 0 && run.error.contains("loss") && !run.error.contains("acc"), "\(run)")
-    let report = box.run(
-      "report", "run.tlj", "-m", "m.tally", "--result", "out.tally", "--data", "t.npz", "-o",
-      box.path("t.html"))
-    #expect(report.status == 0, "\(report.error)")
-    let page = try text(box, "t.html")
-    #expect(page.contains("loss on test data") && page.contains("<th>validation loss</th>"))
-    #expect(!page.contains("right while") && !page.contains("<th>right</th>"))
-    #expect(!page.contains("nats"))
+    let epochs = try #require(run.json["epochs"] as? [[String: Any]])
+    #expect(Set(epochs[0].keys) == ["epoch", "samples", "loss", "validation"])
+    let later = box.run(
+      "report", "run.tlj", "--log", "later.json", "--tensorboard", box.path("later"))
+    #expect(later.status == 0, "\(later.error)")
+    #expect(try text(box, "later.json") == text(box, "live.json"))
+    let inspected = box.run("inspect", "run.tlj")
+    let events = try ["live", "later"].map { try self.events(box, $0) }
+    for shown in [run.output, try text(box, "live.json"), inspected.output] + events {
+      #expect(shown.contains("loss") && !shown.contains("accuracy") && !shown.contains("correct"))
+    }
+    let found = try page(
+      box,
+      ["report", "run.tlj", "-m", "m.tally", "--result", "out.tally", "--data", "t.npz"])
+    #expect(found.contains("loss on test data") && found.contains("<th>validation loss</th>"))
+    #expect(!found.contains("right while") && !found.contains("<th>right</th>"))
+    #expect(!found.contains("nats"))
     // Labels: they do.
     let labelled = try trained()
-    #expect(
-      labelled.run("report", "run.tlj", "-m", "m.tally", "-o", labelled.path("l.html")).status == 0)
-    let other = try text(labelled, "l.html")
+    let other = try page(labelled, ["report", "run.tlj", "-m", "m.tally"])
     #expect(other.contains("right while") && other.contains("<th>right</th>"))
+    #expect(labelled.run("inspect", "run.tlj").output.contains("accuracy"))
     #expect(other.contains("loss of each step, nats"))
   }
 
@@ -133,11 +155,48 @@ import Testing
     let box = try Sandbox()
     try box.write(Array(ReplayTests.recipe.utf8), "r.json")
     #expect(box.train().status == 0)
-    #expect(
-      box.run("report", "run.tlj", "-m", "m.tally", "-o", box.path("zo.html")).status == 0)
-    let page = try text(box, "zo.html")
+    let page = try page(box, ["report", "run.tlj", "-m", "m.tally"])
     #expect(page.contains("by zeroth order (weights, gain)") && page.contains("loss and update"))
     #expect(page.contains("Loss differences of the perturbations"))
+  }
+
+  @Test("loss differences of many groups become one chart with a point for every step")
+  func manyGroups() throws {
+    let box = try Sandbox()
+    try box.write(Array(ReplayTests.recipe.utf8), "r.json")
+    #expect(box.train().status == 0)
+    var journal = JournalParts(try box.bytes("run.tlj"))
+    // A step visits one group (SPEC 8.18): eight in turn, in place of two.
+    for (step, index) in journal.parts.indices.filter({ journal.parts[$0].type == 9 }).enumerated()
+    {
+      journal.parts[index].payload[4] = UInt8(step % 8)
+    }
+    journal.rechain()
+    try box.write(journal.bytes, "many.tlj")
+    let page = try page(box, ["report", "many.tlj"])
+    let section = try #require(page.components(separatedBy: "Loss differences of the").last)
+    #expect(section.contains("group 7"))
+    let points = try #require(
+      section.components(separatedBy: "<polyline class=\"series c0\" points=\"").dropFirst().first?
+        .prefix { $0 != "\"" })
+    #expect(points.split(separator: " ").count == 10, "\(points)")
+  }
+
+  @Test("a run that keeps nothing has no section of kept channels")
+  func keptNothing() throws {
+    let box = try trained()
+    var journal = JournalParts(try box.bytes("run.tlj"))
+    journal.parts = journal.parts.flatMap { part -> [JournalParts.Part] in
+      guard part.type == 2 else { return [part] }
+      var kept = part
+      kept.type = 8
+      kept.payload = Array(part.payload.prefix(4)) + [0, 0, 0, 0]
+      return [part, kept]
+    }
+    journal.rechain()
+    try box.write(journal.bytes, "kept.tlj")
+    #expect(RunHistory(try LoadedJournal(box.bytes("kept.tlj"))).kept.count == 10)
+    #expect(!(try page(box, ["report", "kept.tlj"])).contains("Kept gradient channels"))
   }
 
   @Test("more curves than colors become a chart of the whole and a table by layer")

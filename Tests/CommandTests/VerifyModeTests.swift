@@ -1,6 +1,8 @@
 import Foundation
+import Importers
 import Tally
 import TallyHost
+import TallyTestSupport
 import Testing
 
 @testable import TallyCommand
@@ -193,6 +195,39 @@ import Testing
     journal.parts[8].payload[4] ^= 1
     try box.write(journal.bytes, "run.tlj")
     #expect(box.verify("run.tlj", ["--vary"]).status == 1)
+  }
+
+  /// Goal: `--vary` would be the same run again where nothing repays a part, as in this network.
+  @Test("a run with threads is really cut, however small")
+  func varyCuts() throws {
+    let box = try trained()
+    let journal = try LoadedJournal(box.bytes("run.tlj"))
+    let model = try LoadedModel(box.bytes("m.tally"))
+    let inputs = try #require(journal.inputs)
+    let data = try DataSet(parsing: box.path("d.npz"), inflate: Inflate.raw)
+    let samples = try PreparedSamples(data, for: model)
+    let recipe = (0..<inputs.recipe.count).map { inputs.recipe[$0] }
+    let experiment = RunCheck.Experiment(
+      journal: journal, inputs: inputs, model: model, recipe: recipe, samples: samples,
+      validation: nil)
+    func calls(_ run: TrainingRun) -> Int {
+      var calls = 0
+      var sink = JournalWriter(MemorySink())
+      calls += PartCounter.count { run.begin(&sink) }
+      // One step shows it, unless another suite takes over who runs parts.
+      while calls == 0 && !run.run.isDone { calls += PartCounter.count { run.takeStep(&sink) } }
+      return calls
+    }
+    let memory = try RecipeMemory(recipe, model)
+    let conditions = RunCondition.all(for: memory.recipe)
+    #expect(conditions.map(\.threads).filter { $0 > 1 } == [2, 3, 7])
+    for condition in conditions where condition.threads > 1 {
+      #expect(try calls(experiment.run(condition)) > 0, "\(condition.name)")
+    }
+    // What repays itself only: nothing here.
+    #expect(try calls(TrainingRun(model, recipe: recipe, samples: samples, threads: 7)) == 0)
+    #expect(try calls(experiment.run(.asIs)) == 0)
+    withExtendedLifetime((journal, memory)) {}
   }
 
   @Test("--vary names every kind of microkernel below the best that this processor has")

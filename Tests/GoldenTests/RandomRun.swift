@@ -130,6 +130,25 @@ struct RandomRun {
     return (writer.sink.bytes, host.modelBytes())
   }
 
+  /// int32 logits of up to four samples in one pass of the untrained network.
+  ///
+  /// - Parameter threads: as of `train`.
+  func logits(threads: Int = 1) throws -> [Int32] {
+    let samples = data.prepared(for: model.network)
+    let count = min(4, samples.samples.count)
+    var request = SessionRequest(samples: count)
+    request.threads = threads
+    request.leastPartWork = 0
+    let host = try HostSession(model, request)
+    host.session.input.copy(
+      from: samples.samples.values.slice(0, count * model.network.inputShape.count))
+    host.session.forward(samples: count)
+    return (0..<count).flatMap { sample in
+      let logits = host.session.logits(sample: sample)
+      return (0..<logits.count).map { logits[$0] }
+    }
+  }
+
   /// What it is, in one line, for a report.
   var summary: String {
     let kinds = (0..<model.network.nodeCount).map { index -> String in

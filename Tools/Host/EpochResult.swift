@@ -34,10 +34,10 @@ public struct EpochResult: Equatable, Sendable {
   }
 
   /// Counts and decimals; epochs from 1, as people count them.
-  public var json: JSONOutput {
+  public func json(hasLabels: Bool) -> JSONOutput {
     var members: [(key: String, value: JSONOutput)] = [("epoch", JSONOutput(index + 1))]
-    if case .object(let sums) = training.json { members += sums }
-    if let validation { members.append(("validation", validation.json)) }
+    if case .object(let sums) = training.json(hasLabels: hasLabels) { members += sums }
+    if let validation { members.append(("validation", validation.json(hasLabels: hasLabels))) }
     return .object(members)
   }
 }
@@ -49,11 +49,16 @@ extension Trainer.Evaluation {
     return hasLabels ? "\(text) acc \(DecimalText.percent(correct, of: samples))" : text
   }
 
-  public var json: JSONOutput {
-    [
-      "samples": JSONOutput(samples), "correct": JSONOutput(correct),
-      "accuracy": .string(DecimalText.share(correct, of: samples)),
-      "loss": .string(DecimalText.meanLoss(loss, count: samples)),
-    ]
+  /// The same: with targets neither `correct` nor `accuracy`.
+  public func json(hasLabels: Bool) -> JSONOutput {
+    var members: [(key: String, value: JSONOutput)] = [("samples", JSONOutput(samples))]
+    if hasLabels {
+      members += [
+        ("correct", JSONOutput(correct)),
+        ("accuracy", .string(DecimalText.share(correct, of: samples))),
+      ]
+    }
+    members.append(("loss", .string(DecimalText.meanLoss(loss, count: samples))))
+    return .object(members)
   }
 }

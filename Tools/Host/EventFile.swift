@@ -9,12 +9,16 @@ import Tally
 public struct EventFile {
   public private(set) var bytes: [UInt8] = []
   private let wallTime: Double
+  private let hasLabels: Bool
   /// The step that figures belong to.
   private var lastStep: UInt32 = 0
 
-  /// - Parameter wallTime: seconds since 1970 that every record carries; TensorBoard wants one.
-  public init(wallTime: Double) {
+  /// - Parameters:
+  ///   - wallTime: seconds since 1970 that every record carries; TensorBoard wants one.
+  ///   - hasLabels: whether answers are right or wrong; targets have no accuracy.
+  public init(wallTime: Double, hasLabels: Bool = true) {
     self.wallTime = wallTime
+    self.hasLabels = hasLabels
     var event = ProtobufFields()
     event.double(1, wallTime)
     event.bytes(3, Array("brain.Event:2".utf8))
@@ -28,7 +32,7 @@ public struct EventFile {
       lastStep = step.index
       let samples = Float(max(1, step.samples))
       add("loss", Float(step.loss) / 65536 / samples)
-      add("accuracy", Float(step.correct) / samples)
+      if hasLabels { add("accuracy", Float(step.correct) / samples) }
       add("saturated", Float(step.saturated))
       add("clipped", Float(step.clipped))
     case .kept(let step):
@@ -48,7 +52,7 @@ public struct EventFile {
   private mutating func add(_ tag: String, _ sums: Trainer.Evaluation) {
     let samples = Float(max(1, sums.samples))
     add("\(tag) loss", Float(sums.loss) / 65536 / samples)
-    add("\(tag) accuracy", Float(sums.correct) / samples)
+    if hasLabels { add("\(tag) accuracy", Float(sums.correct) / samples) }
   }
 
   private mutating func add(_ tag: String, _ value: Float) {

@@ -14,9 +14,6 @@ public final class HostSession {
   ///   outlive the session.
   public init(_ model: LoadedModel, _ request: SessionRequest) throws(MemoryPlanError) {
     self.model = model
-    var request = request
-    // Compact sessions have the memory of a board.
-    if !request.isCompact { request.threads = max(request.threads, Threads.count) }
     let entryCount = MemoryPlan.largestEntryCount(nodeCount: model.network.nodeCount)
     let planMemory = AlignedMemory(byteCount: entryCount * MemoryLayout<MemoryPlan.Entry>.stride)
     let entries = planMemory.view(of: MemoryPlan.Entry.self)

@@ -16,6 +16,9 @@ public final class LoadedJournal {
   public private(set) var kept: [Kept] = []
   public private(set) var epochs: [EpochResult] = []
   public private(set) var notes: [String] = []
+  /// Whether answers are right or wrong; with targets there is nothing to be right. A journal does not say
+  /// which it was: it was labels where the loss is cross-entropy or an answer was right.
+  public private(set) var hasLabels = false
   /// The digest of the trained model; nil while the run is unfinished.
   public private(set) var result: Digest?
   /// h after the last good record.
@@ -67,8 +70,14 @@ public final class LoadedJournal {
   private func keep(_ record: JournalReader.Record, of reader: JournalReader) {
     let start = record.payload
     switch record.type {
-    case .begin: inputs = JournalInputs(record, in: reader)
-    case .step: stepCount += 1
+    case .begin:
+      let inputs = JournalInputs(record, in: reader)
+      self.inputs = inputs
+      // The loss of a canonical recipe (Formats/recipe.md); whether it fits a model is not asked here.
+      hasLabels = inputs.recipe.count > 30 && inputs.recipe[30] == Recipe.Loss.crossEntropy.rawValue
+    case .step:
+      stepCount += 1
+      if reader.u32(start + 16) > 0 { hasLabels = true }
     case .range: rangeChangeCount += 1
     case .kept: addKept(start, of: reader)
     case .differences: break

@@ -12,10 +12,13 @@ public struct ModelEvaluation: Equatable, Sendable {
 
   /// Runs every sample through the model as it stands in its file.
   ///
+  /// - Parameter threads: how many share a pass (`Threads`).
   /// - Throws: TLY0804 if the memory cannot be planned.
-  public init(_ model: LoadedModel, _ prepared: PreparedSamples) throws(InputError) {
+  public init(
+    _ model: LoadedModel, _ prepared: PreparedSamples, threads: Int = 1
+  ) throws(InputError) {
     let samples = prepared.samples
-    let host = try ModelEvaluation.session(model, samples: samples.count)
+    let host = try ModelEvaluation.session(model, samples: samples.count, threads: threads)
     let classes = model.network.outputCount
     var counts = [Int](repeating: 0, count: classes * classes)
     var answers = [Int32](repeating: 0, count: samples.count)
@@ -40,11 +43,13 @@ public struct ModelEvaluation: Equatable, Sendable {
 
   /// Many samples at once where memory allows; the answers do not depend on it.
   static func session(
-    _ model: LoadedModel, samples: Int
+    _ model: LoadedModel, samples: Int, threads: Int = 1
   ) throws(InputError) -> HostSession {
     let most = 1 << 28 / max(1, model.network.largestTensorCount)
+    var request = SessionRequest(samples: max(1, min(64, samples, most)))
+    request.threads = threads
     do throws(MemoryPlanError) {
-      return try HostSession(model, SessionRequest(samples: max(1, min(64, samples, most))))
+      return try HostSession(model, request)
     } catch {
       throw InputError(error, model)
     }

@@ -14,10 +14,11 @@ public struct PrototypeEvaluation {
   public let answers: [Int32]
   public let featureCount: Int
 
+  /// - Parameter threads: how many share a pass (`Threads`).
   /// - Throws: TLY0802 for samples without labels or features that are too many, TLY0804 if the memory
   ///   cannot be planned.
   public init(
-    _ model: LoadedModel, support: PreparedSamples, _ prepared: PreparedSamples
+    _ model: LoadedModel, support: PreparedSamples, _ prepared: PreparedSamples, threads: Int = 1
   ) throws(InputError) {
     guard let supportLabels = support.samples.labels, let labels = prepared.samples.labels else {
       throw InputError(802, "prototypes need samples with labels", place: "--prototypes", exit: 2)
@@ -36,9 +37,11 @@ public struct PrototypeEvaluation {
         note: "at most \(NearestPrototype.largestFeatureCount) (SPEC 7.4)", exit: 2)
     }
     let classes = network.outputCount
+    var request = SessionRequest(samples: 1)
+    request.threads = threads
     let host: HostSession
     do throws(MemoryPlanError) {
-      host = try HostSession(model, SessionRequest(samples: 1))
+      host = try HostSession(model, request)
     } catch {
       throw InputError(error, model)
     }

@@ -33,13 +33,16 @@ public struct RunHistory {
     }
 
     /// Decimals by integer division: the same text on every machine.
-    public var json: JSONOutput {
-      [
-        "event": "step", "step": JSONOutput(index), "samples": JSONOutput(samples),
-        "loss": .string(DecimalText.meanLoss(loss, count: samples)),
-        "accuracy": .string(DecimalText.share(correct, of: samples)),
-        "saturated": JSONOutput(saturated), "clipped": JSONOutput(clipped),
+    public func json(hasLabels: Bool) -> JSONOutput {
+      var members: [(key: String, value: JSONOutput)] = [
+        ("event", "step"), ("step", JSONOutput(index)), ("samples", JSONOutput(samples)),
+        ("loss", .string(DecimalText.meanLoss(loss, count: samples))),
       ]
+      if hasLabels {
+        members.append(("accuracy", .string(DecimalText.share(correct, of: samples))))
+      }
+      members += [("saturated", JSONOutput(saturated)), ("clipped", JSONOutput(clipped))]
+      return .object(members)
     }
   }
 
@@ -78,6 +81,8 @@ public struct RunHistory {
   }
 
   public private(set) var events: [Event] = []
+  /// See `LoadedJournal.hasLabels`.
+  public let hasLabels: Bool
 
   public var steps: [Step] {
     events.compactMap { if case .step(let step) = $0 { step } else { nil } }
@@ -98,6 +103,7 @@ public struct RunHistory {
 
   /// - Parameter journal: its good prefix is read.
   public init(_ journal: LoadedJournal) {
+    hasLabels = journal.hasLabels
     var reader = journal.reader
     // A fault ends the good prefix; the journal, read before, knows it.
     while let record = try? reader.next() {
@@ -144,10 +150,10 @@ public struct RunHistory {
 
 extension RunHistory.Event {
   /// The line of a log; nil for what only reports show.
-  public var json: JSONOutput? {
+  public func json(hasLabels: Bool) -> JSONOutput? {
     switch self {
-    case .step(let step): step.json
-    case .epoch(let epoch): epoch.event
+    case .step(let step): step.json(hasLabels: hasLabels)
+    case .epoch(let epoch): epoch.event(hasLabels: hasLabels)
     case .kept, .differences, .range: nil
     }
   }
@@ -155,9 +161,9 @@ extension RunHistory.Event {
 
 extension EpochResult {
   /// The line of a log.
-  public var event: JSONOutput {
+  public func event(hasLabels: Bool) -> JSONOutput {
     var members: [(key: String, value: JSONOutput)] = [("event", "epoch")]
-    if case .object(let own) = json { members += own }
+    if case .object(let own) = json(hasLabels: hasLabels) { members += own }
     return .object(members)
   }
 }

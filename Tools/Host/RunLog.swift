@@ -3,7 +3,8 @@ public import Tally
 /// A run as JSON lines: one object a line, each with its `event`.
 ///
 /// A view of the journal: `start`, then `step` and `epoch` as they come, `result` at the end. The lines
-/// are the same whether they are written while the run goes or from its journal afterwards.
+/// are the same whether they are written while the run goes or from its journal afterwards; only that a run
+/// with labels and mean squared error that never was right leaves no trace of the labels in its journal.
 public enum RunLog {
   public static func start(
     model: Digest, data: Digest, samples: UInt32, plannedSteps: UInt32
@@ -30,7 +31,7 @@ public enum RunLog {
           model: inputs.modelDigest, data: inputs.dataDigest, samples: inputs.sampleCount,
           plannedSteps: inputs.plannedSteps))
     }
-    lines += history.events.compactMap(\.json)
+    lines += history.events.compactMap { $0.json(hasLabels: history.hasLabels) }
     if let result = journal.result {
       lines.append(
         self.result(model: result, journal: journal.chain.head, steps: journal.stepCount))

@@ -4,7 +4,7 @@ import TallyThreads
 ///
 /// How work is cut depends on its size and on the number of threads alone, and all of it is exact: any number
 /// gives the same bytes. Short nodes stay on their caller's thread, so small networks gain nothing. A session
-/// is planned for the threads that are in use when it begins.
+/// makes as many parts as it was planned for (`SessionRequest.threads`).
 public enum Threads {
   /// The largest number that is used, whatever is asked for.
   public static let most = Int(TALLY_MOST_THREADS)

@@ -16,12 +16,24 @@ public final class TrainingRun {
   ///   - recipe: canonical bytes.
   ///   - samples: prepared for `model`: labels within its outputs.
   ///   - validation: evaluated after every epoch.
-  ///   - isCompact, reversingMicroBatches: how it is done; results do not depend on them (SPEC 11).
+  ///   - isCompact, reversingMicroBatches, threads: how it is done; results do not depend on them (SPEC 11).
   /// - Throws: TLY0802 for bytes that are no recipe of this model, TLY0804 or 0807 if the run cannot
   ///   be planned.
-  public init(
+  public convenience init(
+    _ model: LoadedModel, recipe: [UInt8], samples: PreparedSamples,
+    validation: PreparedSamples? = nil, isCompact: Bool = false,
+    reversingMicroBatches: Bool = false, threads: Int = 1
+  ) throws(InputError) {
+    try self.init(
+      model, recipe: recipe, samples: samples, validation: validation, isCompact: isCompact,
+      reversingMicroBatches: reversingMicroBatches, threads: threads, leastPartWork: nil)
+  }
+
+  /// - Parameter leastPartWork: what a part must have to do; nil for what repays itself.
+  package init(
     _ model: LoadedModel, recipe bytes: [UInt8], samples: PreparedSamples,
-    validation: PreparedSamples? = nil, isCompact: Bool = false, reversingMicroBatches: Bool = false
+    validation: PreparedSamples?, isCompact: Bool, reversingMicroBatches: Bool, threads: Int,
+    leastPartWork: Int?
   ) throws(InputError) {
     self.model = model
     self.samples = samples
@@ -34,8 +46,10 @@ public final class TrainingRun {
         exit: 2)
     }
     let recipe = recipeMemory.recipe
-    let request = SessionRequest(
+    var request = SessionRequest(
       samples: Int(recipe.microBatch), isCompact: isCompact, training: recipe.needs)
+    request.threads = threads
+    if let leastPartWork { request.leastPartWork = leastPartWork }
     do throws(MemoryPlanError) {
       host = try HostSession(model, request)
     } catch {

@@ -6,8 +6,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "MicroKernels.h"
-
 // Longer than the gaps between the calls of a step, much shorter than a time slice.
 enum { spins = 20000 };
 

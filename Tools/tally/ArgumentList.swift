@@ -123,9 +123,11 @@ struct ArgumentList {
   }
 
   /// Uses as many threads as `--threads` says.
-  func useThreads() throws(InputError) {
+  ///
+  /// - Returns: how many there are, to plan for.
+  func useThreads() throws(InputError) -> Int {
     let count = try integer("--threads", in: 1...UInt64(Threads.most)) ?? 1
-    Threads.use(Int(count))
+    return Threads.use(Int(count))
   }
 
   func usage(_ what: String) -> InputError {

@@ -41,7 +41,7 @@ struct CheckpointWriter {
     lastTime = .now
   }
 
-  /// The run is over.
+  /// The model is written: checkpoints that only a resumption needs go.
   func finish() {
     if period == nil { folder.remove { _ in true } }
   }

@@ -21,7 +21,7 @@ extension Verb {
       JSON: correct, total, accuracy and loss (decimal strings), modelDigest; with -v confusion.
       """
   ) { arguments, console in
-    try arguments.useThreads()
+    let threads = try arguments.useThreads()
     let text = try arguments.require("--data")
     let model = try Inputs.model(arguments.positionals[0])
     let samples = try Inputs.samples(text, for: model, console)
@@ -33,9 +33,9 @@ extension Verb {
       try Inputs.samples($0, for: model, console)
     }) {
       evaluation = ModelEvaluation(
-        try PrototypeEvaluation(model, support: support, samples))
+        try PrototypeEvaluation(model, support: support, samples, threads: threads))
     } else {
-      evaluation = try ModelEvaluation(model, samples)
+      evaluation = try ModelEvaluation(model, samples, threads: threads)
     }
     try output?.write(
       NumpyArray.encoded(

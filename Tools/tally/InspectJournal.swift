@@ -38,7 +38,7 @@ extension Inspection {
     add("head", journal.chain.head.hexadecimal, "journalHead")
     if let result = journal.result { add("trained model", result.hexadecimal, "resultDigest") }
     for note in journal.notes { add("note, not verified", note, "note") }
-    addEpochs(journal.epochs)
+    addEpochs(journal.epochs, hasLabels: journal.hasLabels)
     if let model { try addRecipe(recipe, model, path) }
   }
 
@@ -59,22 +59,22 @@ extension Inspection {
     facts.append(("state", text))
   }
 
-  private mutating func addEpochs(_ epochs: [EpochResult]) {
+  private mutating func addEpochs(_ epochs: [EpochResult], hasLabels: Bool) {
     guard !epochs.isEmpty else { return }
-    var table = TextTable(["epoch", "samples", "loss", "accuracy", "validation loss", "accuracy"])
+    let accuracy = hasLabels ? ["accuracy"] : []
+    var table = TextTable(
+      ["epoch", "samples", "loss"] + accuracy + ["validation loss"] + accuracy)
     var list: [JSONOutput] = []
     for epoch in epochs {
       func cells(_ sums: Trainer.Evaluation?) -> [String] {
-        guard let sums else { return ["-", "-"] }
-        return [
-          DecimalText.meanLoss(sums.loss, count: sums.samples),
-          DecimalText.percent(sums.correct, of: sums.samples),
-        ]
+        guard let sums else { return ["-"] + accuracy.map { _ in "-" } }
+        return [DecimalText.meanLoss(sums.loss, count: sums.samples)]
+          + accuracy.map { _ in DecimalText.percent(sums.correct, of: sums.samples) }
       }
       table.add(
         ["\(epoch.index + 1)", "\(epoch.training.samples)"] + cells(epoch.training)
           + cells(epoch.validation))
-      list.append(epoch.json)
+      list.append(epoch.json(hasLabels: hasLabels))
     }
     tables.append(table)
     members.append(("epochs", .array(list)))

@@ -10,6 +10,7 @@ import TallyHost
 struct LiveLog {
   private let log: Int32?
   private let events: Int32?
+  private let hasLabels: Bool
   private var file: EventFile
   /// Steps and epochs that are written; a resumed run repeats some.
   private var stepCount: UInt32 = 0
@@ -18,11 +19,14 @@ struct LiveLog {
   /// - Parameters:
   ///   - log: a path, or nil for none.
   ///   - folder: for an event file; made if it is not there.
+  ///   - hasLabels: whether there is an accuracy.
   /// - Throws: TLY0806.
   init(
-    log: String?, tensorboard folder: String?, name: String, force: Bool, inputs: [String]
+    log: String?, tensorboard folder: String?, name: String, hasLabels: Bool, force: Bool,
+    inputs: [String]
   ) throws(InputError) {
-    file = EventFile(wallTime: Double(time(nil)))
+    self.hasLabels = hasLabels
+    file = EventFile(wallTime: Double(time(nil)), hasLabels: hasLabels)
     self.log = try log.map { path throws(InputError) in
       try LiveLog.open(path, force, inputs)
     }
@@ -67,7 +71,7 @@ struct LiveLog {
     case .epoch(let epoch): epochCount = epoch.index + 1
     case .kept, .differences, .range: break
     }
-    if let line = event.json { write(line) }
+    if let line = event.json(hasLabels: hasLabels) { write(line) }
     file.add(event)
     let bytes = file.takeBytes()
     if let events { _ = OutputFile.write(bytes, to: events) }

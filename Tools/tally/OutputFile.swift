@@ -42,12 +42,15 @@ struct OutputFile {
     }
   }
 
-  /// - Throws: TLY0806 with the system's reason; the old file, if any, is untouched.
+  /// Writes the file; one that was there before the work went on must have these very bytes.
+  ///
+  /// - Throws: TLY0806 with the system's reason, or for other bytes; the old file, if any, is untouched.
   func write(_ bytes: [UInt8]) throws(InputError) {
     if keepsOld, OutputFile.status(path) != nil {
       if try FileContents(path: path).bytes == bytes { return }
       throw OutputFile.refused(
-        path, "it exists, and is another file than this run's", help: "--force replaces it")
+        path, "it exists, and is another file than what is to be written",
+        help: "--force replaces it")
     }
     let failure: InputError? = Interruption.held {
       let temporary = "\(path).\(getpid()).tmp"

@@ -129,7 +129,7 @@ private struct ReportCommand {
     _ history: RunHistory, in folder: String
   ) throws(InputError) -> String {
     let name = Path.stem(of: path)
-    var file = EventFile(wallTime: 0)
+    var file = EventFile(wallTime: 0, hasLabels: history.hasLabels)
     for event in history.events { file.add(event) }
     try OutputFile.makeFolder(folder)
     let output = try outputFile("\(folder)/events.out.tfevents.0.\(name)")

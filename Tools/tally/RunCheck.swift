@@ -190,7 +190,8 @@ struct RunCheck {
     func run(_ condition: RunCondition) throws(InputError) -> TrainingRun {
       try TrainingRun(
         model, recipe: recipe, samples: samples, validation: validation,
-        isCompact: condition.isCompact, reversingMicroBatches: condition.reversesMicroBatches)
+        isCompact: condition.isCompact, reversingMicroBatches: condition.reversesMicroBatches,
+        threads: condition.threads, leastPartWork: condition.leastPartWork)
     }
   }
 

@@ -7,6 +7,8 @@ struct RunCondition: Equatable {
   /// `nil` for the best that this processor has.
   var level: SIMDLevel?
   var threads = 1
+  /// With threads every node is cut, however little it has to do: small networks would show nothing.
+  var leastPartWork: Int? { threads > 1 ? 0 : nil }
   var isCompact = false
   var reversesMicroBatches = false
 

@@ -41,8 +41,8 @@ extension Verb {
       zeroth-order run of weights and gains (head frozen, or in a group of weights) holds the
       measured differences, and every step follows from them (SPEC 8.19).
 
-      JSON: steps, epochs (samples, correct, accuracy, loss; the same under validation),
-      modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
+      JSON: steps, epochs (samples, loss, with labels correct and accuracy; the same under
+      validation), modelDigest, journalHead, dataDigest, recipeDigest; plannedBytes and usedBytes of the
       session's memory, as planned and as touched: with --compact what plan says, else what
       plan --fast says, and more with --threads.
       """
@@ -53,8 +53,7 @@ extension Verb {
     for option in ["--to", "--model"] where arguments.has(option) {
       throw arguments.usage("\(option) goes with --replay")
     }
-    try arguments.useThreads()
-    return try TrainCommand(arguments, console).run()
+    return try TrainCommand(arguments, console, threads: arguments.useThreads()).run()
   }
 }
 
@@ -63,9 +62,11 @@ private struct TrainCommand {
   let console: Console
   let modelPath: String
   let document: RecipeDocument
+  let threads: Int
 
-  init(_ arguments: ArgumentList, _ console: Console) throws {
+  init(_ arguments: ArgumentList, _ console: Console, threads: Int) throws {
     self.arguments = arguments
+    self.threads = threads
     self.console = console
     guard let model = arguments.positionals.first else { throw arguments.usage("MODEL is missing") }
     modelPath = model
@@ -88,7 +89,7 @@ private struct TrainCommand {
     func makeRun() throws(InputError) -> TrainingRun {
       try TrainingRun(
         model, recipe: fields.bytes, samples: samples, validation: validation,
-        isCompact: arguments.has("--compact"))
+        isCompact: arguments.has("--compact"), threads: threads)
     }
     var run = try makeRun()
     var start: LoadedJournal.Place?
@@ -128,7 +129,8 @@ private struct TrainCommand {
     let name = Path.stem(of: try arguments.require("--journal"))
     var live = try LiveLog(
       log: arguments["--log"], tensorboard: arguments["--tensorboard"],
-      name: name, force: arguments.has("--force") || journal != nil,
+      name: name, hasLabels: run.hasLabels,
+      force: arguments.has("--force") || journal != nil,
       inputs: try inputs(arguments.require("--data")))
     live.begin(run, model, samples, resuming: journal)
     return live
@@ -253,7 +255,9 @@ private struct TrainCommand {
     let samples = try arguments["--data"].map { try Inputs.samples($0, for: model, console) }
     let fields = try document.resolved(
       for: model, hasLabels: samples == nil || samples?.samples.labels != nil)
-    if let samples { _ = try TrainingRun(model, recipe: fields.bytes, samples: samples) }
+    if let samples {
+      _ = try TrainingRun(model, recipe: fields.bytes, samples: samples, threads: threads)
+    }
     let recipe = fields.json { model.name(ofNode: $0) }
     console.print(recipe.indentedText)
     console.note("recipe digest \(fields.digest.hexadecimal)")
@@ -269,7 +273,8 @@ private struct TrainCommand {
     let digest = run.run.trainer.session.modelDigest.hexadecimal
     let head = loop.head.hexadecimal
     var members: [(key: String, value: JSONOutput)] = [
-      ("steps", JSONOutput(steps)), ("epochs", .array(loop.epochs.map(\.json))),
+      ("steps", JSONOutput(steps)),
+      ("epochs", .array(loop.epochs.map { $0.json(hasLabels: run.hasLabels) })),
       ("modelDigest", .string(digest)), ("journalHead", .string(head)),
       ("dataDigest", .string(samples.digest.hexadecimal)),
       ("recipeDigest", .string(fields.digest.hexadecimal)),

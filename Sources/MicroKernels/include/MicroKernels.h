@@ -4,8 +4,8 @@
 // Common to every function:
 //  - Integers only. Sums of products wrap in int32 (two's complement), so any order gives the
 //    same bits; every version of a function returns exactly what the plain one returns.
-//  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level and who shares
-//    long calls.
+//  - Nothing allocates, nothing is locked, nothing is kept between calls except the SIMD level and who runs
+//    parts.
 //  - Pointers need only the alignment of their element type, packed buffers none; multiples of 64
 //    bytes are faster. A pointer may be null when its element count is 0.
 //  - Sizes are element counts, 0…2^30. A leading dimension (`ld…`) is the distance between the
@@ -36,7 +36,7 @@ void tally_set_simd_level(int level);
 
 // ---- Threads
 
-/// So many threads share a call at most.
+/// `tally_share` takes so many parts at most.
 enum { TALLY_MOST_THREADS = 16 };
 
 /// Runs body(context, part) for every part in 0 ..< parts, in any order or at once, and returns when all ended.
@@ -314,6 +314,8 @@ void tally_requantize_channels_s8(
 uint32_t tally_masked_magnitude_s32(int32_t count, const uint8_t *mask, const int32_t *values);
 
 /// out[i] = g[i], or 0 where the mask bit of i is 0; the largest |out[i]|. In place is allowed.
+///
+/// mask: null for all ones, or ⌈count/8⌉ bytes.
 uint32_t tally_pass_s8(int32_t count, const int8_t *g, const uint8_t *mask, int8_t *out);
 
 /// Two inputs at a common fixed point (SPEC §6.5):

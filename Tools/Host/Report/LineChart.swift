@@ -63,13 +63,13 @@ struct LineChart {
     for (index, points) in all.enumerated() {
       if points.count == 1 {
         text +=
-          "<circle class=\"series c\(index % 6)\" cx=\"\(HTMLText.coordinate(x(points[0].x)))\" "
+          "<circle class=\"series c\(index % LineChart.mostCurves)\" cx=\"\(HTMLText.coordinate(x(points[0].x)))\" "
           + "cy=\"\(HTMLText.coordinate(y(points[0].y)))\" r=\"3\"/>\n"
         continue
       }
       let path = points.map { "\(HTMLText.coordinate(x($0.x))),\(HTMLText.coordinate(y($0.y)))" }
       text +=
-        "<polyline class=\"series c\(index % 6)\" points=\"\(path.joined(separator: " "))\"/>\n"
+        "<polyline class=\"series c\(index % LineChart.mostCurves)\" points=\"\(path.joined(separator: " "))\"/>\n"
     }
     return text + "</svg></figure>\n"
   }
@@ -78,7 +78,7 @@ struct LineChart {
   private var caption: String {
     guard curves.count > 1 else { return HTMLText.escaped(title) }
     let names = curves.enumerated().map { index, curve in
-      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>"
+      "<span class=\"name\"><span class=\"key c\(index % LineChart.mostCurves)\"></span>"
         + "\(HTMLText.escaped(curve.name))</span>"
     }
     return "\(HTMLText.escaped(title)) \(names.joined(separator: " "))"

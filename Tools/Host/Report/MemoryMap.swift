@@ -22,7 +22,7 @@ struct MemoryMap {
     }
     let purposes = self.purposes
     let keys = purposes.enumerated().map { index, name in
-      "<span class=\"name\"><span class=\"key c\(index % 6)\"></span>\(HTMLText.escaped(name))</span>"
+      "<span class=\"name\"><span class=\"key c\(index % LineChart.mostCurves)\"></span>\(HTMLText.escaped(name))</span>"
     }
     var text =
       "<figure><figcaption>memory over a step \(keys.joined(separator: " "))</figcaption>\n"
@@ -32,7 +32,7 @@ struct MemoryMap {
       let start = buffer.isPersistent ? 0 : buffer.start
       let end = buffer.isPersistent ? lastTime : buffer.end + 1
       let top = y(buffer.offset + buffer.byteCount)
-      let series = (purposes.firstIndex(of: buffer.purpose) ?? 5) % 6
+      let series = purposes.firstIndex(of: buffer.purpose) ?? LineChart.mostCurves - 1
       text +=
         "<rect class=\"block c\(series)\" x=\"\(HTMLText.coordinate(x(start)))\" "
         + "y=\"\(HTMLText.coordinate(top))\" width=\"\(HTMLText.coordinate(x(end) - x(start)))\" "
@@ -48,9 +48,10 @@ struct MemoryMap {
     return text + "</svg></figure>\n"
   }
 
-  /// Largest first, the five that matter; the rest share the sixth color.
+  /// Largest first, as many as have a color of their own; the rest share the last one.
   private var purposes: [String] {
     let sorted = memory.byPurpose.sorted { ($1.byteCount, $0.name) < ($0.byteCount, $1.name) }
-    return sorted.prefix(5).map(\.name) + (sorted.count > 5 ? ["other"] : [])
+    let own = LineChart.mostCurves - 1
+    return sorted.prefix(own).map(\.name) + (sorted.count > own ? ["other"] : [])
   }
 }

@@ -4,7 +4,7 @@ import Tally
 extension RunReport {
   /// - Parameter memory: of the run; has a buffer for each sparse node, with the layer's name.
   func keptSection(_ memory: PlannedMemory?) -> String {
-    guard let first = history.kept.first else { return "" }
+    guard let first = history.kept.first, !first.nodes.isEmpty else { return "" }
     let layers = memory?.layers(with: .keptChannels) ?? []
     /// Hundredths of a percent. Not k: it may exceed the channels that are not 0 (SPEC 8.12).
     func share(_ kept: LoadedJournal.Kept) -> Int {

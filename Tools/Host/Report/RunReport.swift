@@ -103,14 +103,14 @@ public struct RunReport {
     func add(_ sums: Trainer.Evaluation?, _ place: String) {
       guard let sums else { return }
       tiles.append(
-        hasRightAnswers
+        history.hasLabels
           ? (DecimalText.percent(sums.correct, of: sums.samples), "right \(place)")
           : (DecimalText.meanLoss(sums.loss, count: sums.samples), "loss \(place)"))
     }
     let last = journal.epochs.last
     add(last?.training, "while training, last epoch")
     add(last?.validation, "on validation data")
-    if let sums = last?.training, hasRightAnswers {
+    if let sums = last?.training, history.hasLabels {
       tiles.append((DecimalText.meanLoss(sums.loss, count: sums.samples), "loss, last epoch"))
     }
     add(answers?.result.sums, "on test data")
@@ -124,11 +124,6 @@ public struct RunReport {
       "<div class=\"tile\"><b>\(HTMLText.escaped($0.0))</b><span>\(HTMLText.escaped($0.1))</span>"
         + "</div>"
     }.joined()
-  }
-
-  /// With targets there is nothing to be right; a journal by itself does not say which it was.
-  private var hasRightAnswers: Bool {
-    start?.recipe.recipe.loss == .crossEntropy || history.steps.contains { $0.correct > 0 }
   }
 
   private var curves: String {
@@ -161,7 +156,7 @@ public struct RunReport {
           }))
     }
     // One epoch is no curve; the table says it.
-    if hasRightAnswers, history.epochs.count > 1 {
+    if history.hasLabels, history.epochs.count > 1 {
       text +=
         LineChart(
           title: "right answers by epoch", curves: shares, scale: 100, isPercent: true,
@@ -197,7 +192,7 @@ public struct RunReport {
     guard !journal.epochs.isEmpty else { return "" }
     let hasValidation = journal.epochs.contains { $0.validation != nil }
     func cells(_ loss: String, _ right: String) -> [String] {
-      hasRightAnswers ? [loss, right] : [loss]
+      history.hasLabels ? [loss, right] : [loss]
     }
     func cells(_ sums: Trainer.Evaluation?) -> [String] {
       guard let sums else { return cells("–", "–") }

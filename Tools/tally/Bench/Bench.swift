@@ -21,6 +21,9 @@ extension Verb {
       JSON: simd, rows (id, quantity, value, unit, min, max, gate, goal, sense, reached, digest).
       """
   ) { arguments, console in
+    if arguments.has("--kept"), !arguments.has("--steps") {
+      throw arguments.usage("--kept goes with --steps")
+    }
     if let name = arguments["--simd"] {
       guard let level = levels.first(where: { $0.name == name })?.level else {
         throw InputError(

@@ -87,7 +87,7 @@ struct BenchPlan {
     }
   }
 
-  /// The backward pass alone at kept ratios, one sample and 32, against that of the whole gradient.
+  /// The backward pass alone at kept ratios, one sample and 16, against that of the whole gradient.
   private func keptBackward(of network: BenchNetwork) throws {
     let ratios = [("0.5", 1.5), ("0.25", 2.5), ("0.1", 4.0)]
     // One channel of each layer: what is left does not depend on the ratio.
@@ -150,32 +150,29 @@ struct BenchPlan {
     ]
     for (network, bound) in inferences {
       try compareThreads("infer", "\(network.name), batch 1, inference", network, bound) {
-        let run = try BenchRun(inferring: network, batch: 1)
+        let run = try BenchRun(inferring: network, batch: 1, threads: $0)
         return (run, run.infer)
       }
     }
     for (network, bound) in [(BenchNetwork.mlp, notSlower), (.resnet8, faster)] {
       try compareThreads("train", "\(network.name), batch 32, training step", network, bound) {
-        let run = try BenchRun(training: network, batch: 32)
+        let run = try BenchRun(training: network, batch: 32, threads: $0)
         return (run, run.step)
       }
     }
     try compareThreads("infer32", "resnet8, batch 32, inference", .resnet8, faster) {
-      let run = try BenchRun(inferring: .resnet8, batch: 32)
+      let run = try BenchRun(inferring: .resnet8, batch: 32, threads: $0)
       return (run, run.infer)
     }
   }
 
-  /// - Parameter make: a run planned for the threads that are in use, and its call.
+  /// - Parameter make: a run planned for so many threads, and its call.
   private func compareThreads(
     _ kind: String, _ name: String, _ network: BenchNetwork, _ bound: BenchRow.Bound,
-    _ make: () throws -> (BenchRun, () -> Void)
+    _ make: (_ threads: Int) throws -> (BenchRun, () -> Void)
   ) throws {
     defer { Threads.use(1) }
-    let runs = try [1, 2].map { count in
-      Threads.use(count)
-      return try make()
-    }
+    let runs = try [1, 2].map(make)
     let times = BenchTiming.alternating(
       effort, on: .wall,
       [1, 2].map { count in

@@ -15,10 +15,12 @@ final class BenchRun {
   private let batch: Int
 
   /// Inference on `batch` samples at a time.
-  init(inferring network: BenchNetwork, batch: Int) throws {
+  init(inferring network: BenchNetwork, batch: Int, threads: Int = 1) throws {
     model = try network.model()
     data = BenchRun.samples(model, count: batch)
-    host = try HostSession(model, SessionRequest(samples: batch))
+    var request = SessionRequest(samples: batch)
+    request.threads = threads
+    host = try HostSession(model, request)
     recipe = nil
     self.batch = batch
     host.session.input.copy(from: data.samples.values)
@@ -32,7 +34,8 @@ final class BenchRun {
 
   /// Training steps of `batch` samples each; the recipe's other keys are defaults but for `keys`.
   init(
-    training network: BenchNetwork, batch: Int, samples: Int? = nil, keys: [String] = []
+    training network: BenchNetwork, batch: Int, samples: Int? = nil, keys: [String] = [],
+    threads: Int = 1
   ) throws {
     model = try network.model()
     data = BenchRun.samples(model, count: samples ?? 4 * batch)
@@ -42,9 +45,10 @@ final class BenchRun {
     }
     let memory = try RecipeMemory(try document.resolved(for: model, hasLabels: true), model)
     recipe = memory
-    host = try HostSession(
-      model,
-      SessionRequest(samples: Int(memory.recipe.microBatch), training: memory.recipe.needs))
+    var request = SessionRequest(
+      samples: Int(memory.recipe.microBatch), training: memory.recipe.needs)
+    request.threads = threads
+    host = try HostSession(model, request)
     self.batch = batch
     var trainer = Trainer(host.session, memory.recipe, data.samples)
     if memory.recipe.tracksRanges { trainer.calibrate { _ in } }

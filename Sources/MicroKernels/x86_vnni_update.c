@@ -109,9 +109,18 @@ UPDATE_INLINE __m512i weights64(const __m512i masters[4]) {
       _mm512_mulhrs_epi16(_mm512_packs_epi32(a[0], a[1]), half),
       _mm512_mulhrs_epi16(_mm512_packs_epi32(a[2], a[3]), half)));
 }
-UPDATE_INLINE __m128i weights16(__m512i masters) {
-  return _mm512_cvtepi32_epi8(
-      _mm512_srai_epi32(_mm512_add_epi32(masters, _mm512_set1_epi32(1 << 15)), 16));
+
+// Up to 16 masters, and if asked their weights. A store under a mask takes long.
+UPDATE_INLINE void store16(__mmask16 present, __m512i a, int32_t *target, int8_t *weights) {
+  const __m128i w = _mm512_cvtepi32_epi8(
+      _mm512_srai_epi32(_mm512_add_epi32(a, _mm512_set1_epi32(1 << 15)), 16));
+  if (present == 0xffff) {
+    _mm512_storeu_si512(target, a);
+    if (weights) _mm_storeu_si128((__m128i *)weights, w);
+  } else {
+    _mm512_mask_storeu_epi32(target, present, a);
+    if (weights) _mm_mask_storeu_epi8(weights, present, w);
+  }
 }
 
 UPDATE_INLINE int32_t change_values(
@@ -143,26 +152,33 @@ UPDATE_INLINE int32_t change_values(
     if (way != wide && may_clip) d = clipped16(u, d, &clipped);
     __m512i a = _mm512_maskz_loadu_epi32(present, target + i);
     a = u->subtract ? _mm512_sub_epi32(a, d) : _mm512_add_epi32(a, d);
-    if (weights) {
-      a = bounded_masters(a);
-      _mm_mask_storeu_epi8(weights + i, present, weights16(a));
-    }
-    _mm512_mask_storeu_epi32(target + i, present, a);
+    if (weights) a = bounded_masters(a);
+    store16(present, a, target + i, weights ? weights + i : weights);
   }
   return clipped;
 }
 
-// One copy of each way.
+#define WAY(way) \
+  case way: return change_values(way, u, may_clip, count, values, lanes, target, weights);
+
+UPDATE_INLINE int32_t change_short(
+    enum arithmetic way, const struct update *u, int may_clip, int32_t count,
+    const int32_t *values, const uint16_t *lanes, int32_t *target, int8_t *weights) {
+  switch (way) {
+    WAY(carries)
+    WAY(carries_signed)
+    default: WAY(halves)
+  }
+}
 UPDATE static int32_t change(
     enum arithmetic way, const struct update *u, int may_clip, int32_t count,
     const int32_t *values, const uint16_t *lanes, int32_t *target, int8_t *weights) {
   switch (way) {
-#define WAY(way) \
-  case way: return change_values(way, u, may_clip, count, values, lanes, target, weights);
-    WAY(carries) WAY(carries_signed) WAY(halves) WAY(narrow) WAY(middle) WAY(wide)
-#undef WAY
+    WAY(narrow)
+    WAY(middle)
+    WAY(wide)
+    default: return change_short(way, u, may_clip, count, values, lanes, target, weights);
   }
-  return 0;
 }
 
 // ---- Runs: 32 blocks of lanes at once
@@ -241,7 +257,7 @@ UPDATE int32_t tally_vnni_contribute_q16(
   const int can_halve = shift >= 16 && high < 1 << 15;
   const struct philox_stream stream = philox_stream(key, counter);
   const int32_t run = run_length(first_element);
-  uint16_t lanes[lanes_at_once + 16] = {0};
+  _Alignas(64) uint16_t lanes[lanes_at_once + 16] = {0};
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i += run) {
     const int32_t n = smaller(run, count - i);
@@ -300,8 +316,9 @@ UPDATE int32_t tally_vnni_contribute_outer_q16(
   struct update u = prepared(shift, clip, subtract);
   const struct philox_stream stream = philox_stream(key, counter);
   const enum arithmetic way = short_way(shift);
-  uint16_t lanes[lanes_at_once + 16] = {0};
-  int32_t values[columns_at_once], clipped = 0;
+  _Alignas(64) uint16_t lanes[lanes_at_once + 16] = {0};
+  _Alignas(64) int32_t values[columns_at_once];
+  int32_t clipped = 0;
   for (int32_t first = 0; first < count; first += columns_at_once) {
     const int32_t here = smaller(columns_at_once, count - first);
     const uint32_t size = columns(here, x + first, zero_point, values);
@@ -323,7 +340,7 @@ UPDATE int32_t tally_vnni_contribute_outer_q16(
         const int32_t n = smaller(run, to - i);
         const uint16_t *random =
             run_lanes(&stream, (uint32_t)row + (uint32_t)i, n, lanes);
-        clipped += change(
+        clipped += change_short(
             way, &u, may_clip, n, values + i, random, target + row + i,
             weights ? weights + row + i : weights);
       }
@@ -347,8 +364,7 @@ UPDATE void tally_vnni_refresh_s8(int32_t count, int32_t *master, int8_t *weight
   for (; i < count; i += 16) {
     const __mmask16 present = first16(count - i);
     const __m512i a = bounded_masters(_mm512_maskz_loadu_epi32(present, master + i));
-    _mm512_mask_storeu_epi32(master + i, present, a);
-    _mm_mask_storeu_epi8(weights + i, present, weights16(a));
+    store16(present, a, master + i, weights + i);
   }
 }
 

@@ -65,18 +65,20 @@ public struct Run {
   /// Takes a step and makes its records.
   @inline(never)
   public mutating func takeStep(_ sink: inout some RecordSink) {
-    takeStep(&sink) { _ in }
+    takeStep(&sink, isObserved: false) { _ in }
   }
 
-  /// - Parameter observing: called at each moment of the step: for traces, and for tests that play a
-  ///   machine that computes wrongly.
+  /// - Parameters:
+  ///   - isObserved: whether `observing` does anything.
+  ///   - observing: called at each moment of the step: for traces, and for tests that play a machine that
+  ///     computes wrongly.
   package mutating func takeStep(
-    _ sink: inout some RecordSink, observing: (Observation) -> Void
+    _ sink: inout some RecordSink, isObserved: Bool = true, observing: (Observation) -> Void
   ) {
     let index = trainer.epoch
     var result = Trainer.StepResult()
     let session = trainer.session
-    trainer.takeStep(observing: observing) { event in
+    trainer.takeStep(observing: observing, isObserved: isObserved) { event in
       switch event {
       case .step(let step):
         result = step

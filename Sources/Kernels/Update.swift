@@ -12,18 +12,20 @@ public import Tensors
 ///   - first: the element of the weight tensor that gradient[0] is; it names the lane.
 ///   - limit: the clip in Q16 LSB.
 ///   - target: velocities (added to) or masters (subtracted from), int32.
+///   - weights: what masters within their bounds show; with it `refresh` of the new ones follows at once.
 /// - Returns: how many contributions the clip changed.
 public func contribute(
   _ gradient: View<Int32>, _ multiplier: Multiplier, _ stream: RandomStream, first: Int,
-  limit: Int32, subtracting: Bool, into target: View<Int32>
+  limit: Int32, subtracting: Bool, into target: View<Int32>, refreshing weights: View<Int8>? = nil
 ) -> Int {
+  assert(weights == nil || subtracting, "weights are refreshed from masters")
   var clipped: Int32 = 0
-  // Both views hold `gradient.count` elements.
+  // The views hold `gradient.count` elements.
   unsafe stream.withMicroKernelWords { key, counter in
     clipped = unsafe tally_contribute_q16(
       Int32(truncatingIfNeeded: gradient.count), gradient.pointer, multiplier.mantissa,
       multiplier.shift, UInt32(truncatingIfNeeded: first), key, counter, limit,
-      subtracting ? 1 : 0, target.pointer)
+      subtracting ? 1 : 0, target.pointer, weights?.pointer)
   }
   return Int(clipped)
 }
@@ -35,10 +37,13 @@ public func contribute(
 ///   - g: int8 [samples, rows].
 ///   - x: int8 [samples, depth].
 ///   - target: int32 [rows, depth].
+///   - weights: int8 [rows, depth].
 public func contributeProducts(
   _ g: View<Int8>, _ x: View<Int8>, samples: Int, zeroPoint: Int32, _ multiplier: Multiplier,
-  _ stream: RandomStream, limit: Int32, subtracting: Bool, into target: View<Int32>
+  _ stream: RandomStream, limit: Int32, subtracting: Bool, into target: View<Int32>,
+  refreshing weights: View<Int8>? = nil
 ) -> Int {
+  assert(weights == nil || subtracting, "weights are refreshed from masters")
   let rows = g.count / samples
   let depth = x.count / samples
   assert(target.count == rows * depth, "a target of another shape")
@@ -49,7 +54,7 @@ public func contributeProducts(
       Int32(truncatingIfNeeded: rows), Int32(truncatingIfNeeded: depth),
       Int32(truncatingIfNeeded: samples), g.pointer, rows, x.pointer, depth, zeroPoint,
       multiplier.mantissa, multiplier.shift, key, counter, limit, subtracting ? 1 : 0,
-      target.pointer)
+      target.pointer, weights?.pointer)
   }
   return Int(clipped)
 }

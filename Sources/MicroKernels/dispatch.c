@@ -236,9 +236,10 @@ void tally_shift_stochastic_s8(
 int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int subtract, int32_t *target) {
+    int subtract, int32_t *target, int8_t *weights) {
   return VERSION(contribute_q16)(
-      count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
+      count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target,
+      weights);
 }
 
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
@@ -264,10 +265,10 @@ void tally_perturb_dot_s8(
 int32_t tally_contribute_product_q16(
     int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
     ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
-    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target) {
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target, int8_t *weights) {
   return VERSION(contribute_product_q16)(
       rows, count, samples, g, ldg, x, ldx, zero_point, mantissa, shift, key, counter, clip,
-      subtract, target);
+      subtract, target, weights);
 }
 
 void tally_max_pool_s8(

@@ -171,7 +171,7 @@ void tally_plain_shift_stochastic_s8(
 int32_t tally_plain_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int subtract, int32_t *target) {
+    int subtract, int32_t *target, int8_t *weights) {
   uint32_t block[4];
   int32_t clipped = 0;
   for (int32_t i = 0; i < count; i++) {
@@ -182,6 +182,7 @@ int32_t tally_plain_contribute_q16(
     clipped += bounded != d;
     target[i] = wrapping_subtract(target[i], subtract ? bounded : -bounded);
   }
+  if (weights) tally_plain_refresh_s8(count, target, weights);
   return clipped;
 }
 

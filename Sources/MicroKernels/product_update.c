@@ -33,12 +33,13 @@ TALLY_INLINE int any(int32_t samples, const int8_t *g, ptrdiff_t ldg) {
   return 0;
 }
 
-#define LEVEL(level, TARGET)                                                                    \
+#define LEVEL(level, TARGET, SHORTER_WAY)                                                       \
   TARGET int32_t tally_##level##_contribute_product_q16(                                        \
       int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg,             \
       const int8_t *x, ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift,      \
       const uint32_t key[2], const uint32_t counter[3], int32_t clip, int subtract,             \
-      int32_t *target) {                                                                        \
+      int32_t *target, int8_t *weights) {                                                       \
+    SHORTER_WAY                                                                                 \
     int32_t sums[piece], clipped = 0;                                                           \
     for (int32_t r = 0; r < rows; r++) {                                                        \
       if (!any(samples, g + r, ldg)) continue;                                                  \
@@ -48,14 +49,18 @@ TALLY_INLINE int any(int32_t samples, const int8_t *g, ptrdiff_t ldg) {
         products(n, samples, g + r, ldg, x + k, ldx, zero_point, sums);                         \
         clipped += tally_##level##_contribute_q16(                                              \
             n, sums, mantissa, shift, (uint32_t)(row + k), key, counter, clip, subtract,        \
-            target + row + k);                                                                  \
+            target + row + k, weights ? weights + row + k : weights);                           \
       }                                                                                         \
     }                                                                                           \
     return clipped;                                                                             \
   }
 
-LEVEL(plain, )
+LEVEL(plain, , )
 #if TALLY_X86
-LEVEL(avx2, AVX2)
-LEVEL(vnni, VNNI __attribute__((min_vector_width(512))))
+LEVEL(avx2, AVX2, )
+LEVEL(
+    vnni, VNNI __attribute__((min_vector_width(512))),
+    if (samples == 1 && shift >= 16 && shift <= 62) return tally_vnni_contribute_outer_q16(
+        rows, count, g, x, zero_point, mantissa, shift, key, counter, clip, subtract, target,
+        weights);)
 #endif

@@ -207,10 +207,11 @@ AVX2_INLINE int32_t outside64(__m256i v, __m256i low, __m256i high) {
 AVX2 int32_t tally_avx2_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int subtract, int32_t *target) {
+    int subtract, int32_t *target, int8_t *weights) {
   if (shift < 1 || shift > 62) {
     return tally_plain_contribute_q16(
-        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
+        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target,
+        weights);
   }
   const __m256i before = _mm256_set1_epi64x(shift <= 16 ? 0 : shift - 16);
   const __m256i after = _mm256_set1_epi64x(shift <= 16 ? shift : 16);
@@ -249,6 +250,7 @@ AVX2 int32_t tally_avx2_contribute_q16(
       clipped += bounded != d;
       target[i + j] = wrapping_subtract(target[i + j], subtract ? bounded : -bounded);
     }
+    if (weights) tally_avx2_refresh_s8(end, target + i, weights + i);
   }
   return clipped;
 }

@@ -64,5 +64,30 @@ VNNI_INLINE int32_t sum_times_128(int32_t count, const int8_t *values) {
   return (int32_t)((uint32_t)_mm512_reduce_add_epi32(sum) * 128u);
 }
 
+// ---- 64-bit products: 16 values are worked on as 8 even and 8 odd ones
+
+// The even values' results lie in the low halves already; the odd ones move to the high halves.
+VNNI_INLINE __m512i join(__m512i even, __m512i odd) {
+  return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, (_MM_PERM_ENUM)0xa0);
+}
+VNNI_INLINE __m512i even64(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi64(0xffffffff)); }
+VNNI_INLINE __m512i odd64(__m512i v) { return _mm512_srli_epi64(v, 32); }
+
+VNNI_INLINE __m512i clamp64(__m512i v, __m512i low, __m512i high) {
+  return _mm512_max_epi64(_mm512_min_epi64(v, high), low);
+}
+
+// Both cases of SR and requantSR are one: shift by `before`, add r & bits, shift by `after`.
+struct stochastic_shift {
+  int32_t before, after;
+  uint32_t bits;
+};
+
+TALLY_INLINE struct stochastic_shift split(int32_t shift) {
+  struct stochastic_shift s = {shift - 16, 16, 0xffff};
+  if (shift <= 16) s = (struct stochastic_shift){0, shift, (1u << shift) - 1};
+  return s;
+}
+
 #endif
 #endif

@@ -22,49 +22,67 @@ TALLY_INLINE struct philox_stream philox_stream(
   return s;
 }
 
-// Eight blocks, a counter word in the low half of each 64-bit lane; the high halves are ignored,
-// so the low half of a product needs no move.
-VNNI_INLINE void philox8(const struct philox_stream *s, __m512i blocks, __m512i c[4]) {
+// n times eight blocks, a counter word in the low half of each 64-bit lane; the high halves are ignored,
+// so the low half of a product needs no move. What of the first two rounds is the same for all blocks
+// the compiler takes out of the caller's loop.
+//
+// The rounds of one block wait for each other: more of them at once wait less.
+VNNI_INLINE void philox_rounds(const struct philox_stream *s, const int n, __m512i c[][4]) {
   const __m512i m0 = _mm512_set1_epi64(PHILOX_M0), m1 = _mm512_set1_epi64(PHILOX_M1);
-  c[0] = blocks;
-  for (int i = 0; i < 3; i++) c[i + 1] = _mm512_set1_epi32((int32_t)s->counter[i]);
+  UNROLLED for (int i = 0; i < n; i++)
+    UNROLLED for (int j = 0; j < 3; j++) c[i][j + 1] = _mm512_set1_epi32((int32_t)s->counter[j]);
   UNROLLED for (int round = 0; round < 10; round++) {
     const __m512i k0 = _mm512_set1_epi32((int32_t)s->keys[round][0]);
     const __m512i k1 = _mm512_set1_epi32((int32_t)s->keys[round][1]);
-    const __m512i p0 = _mm512_mul_epu32(m0, c[0]), p1 = _mm512_mul_epu32(m1, c[2]);
-    c[0] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p1, 32), c[1], k0, XOR3);
-    c[1] = p1;
-    c[2] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p0, 32), c[3], k1, XOR3);
-    c[3] = p0;
+    UNROLLED for (int i = 0; i < n; i++) {
+      const __m512i p0 = _mm512_mul_epu32(m0, c[i][0]), p1 = _mm512_mul_epu32(m1, c[i][2]);
+      c[i][0] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p1, 32), c[i][1], k0, XOR3);
+      c[i][1] = p1;
+      c[i][2] = _mm512_ternarylogic_epi32(_mm512_srli_epi64(p0, 32), c[i][3], k1, XOR3);
+      c[i][3] = p0;
+    }
   }
 }
 
-// Blocks `block`…`block` + 15, 16 bytes each, in order: out[j] holds blocks 4j…4j + 3.
-VNNI_INLINE void philox16(const struct philox_stream *s, uint32_t block, __m512i out[4]) {
+// Blocks `block`…`block` + 16n − 1, n 1 or 2, 16 bytes each, in order: out[j] holds blocks 4j…4j + 3.
+VNNI_INLINE void philox16_times(
+    const int n, const struct philox_stream *s, uint32_t block, __m512i out[]) {
   // Position d of 128-bit lane l takes block 4d + l, so that the transposition below ends in
-  // order. Even positions are computed in `a`, odd ones in `b`.
-  const __m512i base = _mm512_set1_epi64(block);
-  __m512i a[4], b[4], w[4];
-  philox8(s, _mm512_add_epi64(base, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11)), a);
-  philox8(s, _mm512_add_epi64(base, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15)), b);
-  UNROLLED for (int i = 0; i < 4; i++)
-    w[i] = _mm512_mask_shuffle_epi32(a[i], 0xaaaa, b[i], (_MM_PERM_ENUM)0xa0);
-  const __m512i low01 = _mm512_unpacklo_epi32(w[0], w[1]);
-  const __m512i high01 = _mm512_unpackhi_epi32(w[0], w[1]);
-  const __m512i low23 = _mm512_unpacklo_epi32(w[2], w[3]);
-  const __m512i high23 = _mm512_unpackhi_epi32(w[2], w[3]);
-  out[0] = _mm512_unpacklo_epi64(low01, low23);
-  out[1] = _mm512_unpackhi_epi64(low01, low23);
-  out[2] = _mm512_unpacklo_epi64(high01, high23);
-  out[3] = _mm512_unpackhi_epi64(high01, high23);
+  // order. Even positions are computed in one vector, odd ones in the next.
+  __m512i c[4][4];
+  UNROLLED for (int i = 0; i < n; i++) {
+    const __m512i base = _mm512_set1_epi64(block + 16 * (uint32_t)i);
+    c[2 * i][0] = _mm512_add_epi64(base, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11));
+    c[2 * i + 1][0] = _mm512_add_epi64(base, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15));
+  }
+  philox_rounds(s, 2 * n, c);
+  UNROLLED for (int i = 0; i < n; i++) {
+    __m512i w[4];
+    UNROLLED for (int j = 0; j < 4; j++)
+      w[j] = _mm512_mask_shuffle_epi32(
+          c[2 * i][j], 0xaaaa, c[2 * i + 1][j], (_MM_PERM_ENUM)0xa0);
+    const __m512i low01 = _mm512_unpacklo_epi32(w[0], w[1]);
+    const __m512i high01 = _mm512_unpackhi_epi32(w[0], w[1]);
+    const __m512i low23 = _mm512_unpacklo_epi32(w[2], w[3]);
+    const __m512i high23 = _mm512_unpackhi_epi32(w[2], w[3]);
+    out[4 * i] = _mm512_unpacklo_epi64(low01, low23);
+    out[4 * i + 1] = _mm512_unpackhi_epi64(low01, low23);
+    out[4 * i + 2] = _mm512_unpacklo_epi64(high01, high23);
+    out[4 * i + 3] = _mm512_unpackhi_epi64(high01, high23);
+  }
+}
+VNNI_INLINE void philox16(const struct philox_stream *s, uint32_t block, __m512i out[4]) {
+  philox16_times(1, s, block, out);
 }
 
 // Blocks `block`…`block` + 7, in order: out[j] holds blocks 4j…4j + 3.
 VNNI_INLINE void philox_half(const struct philox_stream *s, uint32_t block, __m512i out[2]) {
   // Even positions take blocks 0…3, odd ones 4…7, which the unpacks part.
-  __m512i w[4];
-  philox8(
-      s, _mm512_add_epi64(_mm512_set1_epi64(block), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7)), w);
+  __m512i c[1][4];
+  c[0][0] =
+      _mm512_add_epi64(_mm512_set1_epi64(block), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+  philox_rounds(s, 1, c);
+  const __m512i *w = c[0];
   const __m512i w01 = _mm512_mask_shuffle_epi32(w[0], 0xaaaa, w[1], (_MM_PERM_ENUM)0xa0);
   const __m512i w23 = _mm512_mask_shuffle_epi32(w[2], 0xaaaa, w[3], (_MM_PERM_ENUM)0xa0);
   out[0] = _mm512_unpacklo_epi64(w01, w23);

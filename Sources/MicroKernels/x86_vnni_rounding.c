@@ -6,17 +6,6 @@
 
 #if TALLY_X86
 
-// The even values' results lie in the low halves already; the odd ones move to the high halves.
-VNNI_INLINE __m512i join(__m512i even, __m512i odd) {
-  return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, (_MM_PERM_ENUM)0xa0);
-}
-VNNI_INLINE __m512i even64(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi64(0xffffffff)); }
-VNNI_INLINE __m512i odd64(__m512i v) { return _mm512_srli_epi64(v, 32); }
-
-VNNI_INLINE __m512i clamp64(__m512i v, __m512i low, __m512i high) {
-  return _mm512_max_epi64(_mm512_min_epi64(v, high), low);
-}
-
 // ---- Requantisation
 
 // 16 multipliers, ready for the even and the odd values.
@@ -308,18 +297,6 @@ VNNI void tally_vnni_count_sizes_s32(
 }
 
 // ---- Stochastic rounding
-//
-// Both cases of SR and requantSR are one: shift by `before`, add r & bits, shift by `after`.
-struct stochastic_shift {
-  int32_t before, after;
-  uint32_t bits;
-};
-
-TALLY_INLINE struct stochastic_shift split(int32_t shift) {
-  struct stochastic_shift s = {shift - 16, 16, 0xffff};
-  if (shift <= 16) s = (struct stochastic_shift){0, shift, (1u << shift) - 1};
-  return s;
-}
 
 // 64 values with 32 lanes in each of two vectors, from which `bits` are taken already.
 VNNI_INLINE __m512i rounded64(
@@ -401,131 +378,6 @@ VNNI void tally_vnni_shift_stochastic_s8(
       }
       store_masked(out + i + j, NULL, end - j, _mm512_cvtepi32_epi8(v), 0);
     }
-  }
-}
-
-VNNI_INLINE void store_words(int32_t *out, __mmask16 present, __m512i v) {
-  if (present == 0xffff)
-    _mm512_storeu_si512(out, v);
-  else
-    _mm512_mask_storeu_epi32(out, present, v);
-}
-
-// How many of 8 values lie outside low…high.
-VNNI_INLINE int32_t outside64(__m512i v, __m512i low, __m512i high) {
-  const __mmask8 out = _mm512_cmpgt_epi64_mask(v, high) | _mm512_cmplt_epi64_mask(v, low);
-  return __builtin_popcount(out);
-}
-
-// d[i] = (((v[i]·m) >> before) + r[i]) >> after of up to 128 values whose (v·m) >> before stays below 2^30, so
-// that after the product 32 bits are enough. Returns how many the clip changed.
-VNNI_INLINE int32_t contribute_narrow(
-    const int may_clip, const int subtract, int32_t count, const int32_t *gradient, __m512i m,
-    struct stochastic_shift s, const uint16_t *r16, int32_t clip, int32_t *target) {
-  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
-  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits);
-  const __m512i low = _mm512_set1_epi32(-clip), high = _mm512_set1_epi32(clip);
-  int32_t clipped = 0;
-  for (int32_t j = 0; j < count; j += 16) {
-    const __mmask16 present = first16(count - j);
-    const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + j);
-    const __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
-    const __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
-    const __m512i r = _mm512_and_si512(random16(r16 + j), bits);
-    __m512i d = _mm512_sra_epi32(_mm512_add_epi32(join(even, odd), r), after);
-    if (may_clip) {
-      // Absent values are 0 and draw less than 1, so they never count as clipped.
-      const __m512i all = d;
-      d = _mm512_max_epi32(_mm512_min_epi32(d, high), low);
-      clipped += __builtin_popcount(_mm512_cmpneq_epi32_mask(d, all));
-    }
-    const __m512i a = _mm512_maskz_loadu_epi32(present, target + j);
-    store_words(
-        target + j, present, subtract ? _mm512_sub_epi32(a, d) : _mm512_add_epi32(a, d));
-  }
-  return clipped;
-}
-
-// The same for any values, in 64 bits.
-VNNI_INLINE int32_t contribute_wide(
-    int subtract, int32_t count, const int32_t *gradient, __m512i m, struct stochastic_shift s,
-    const uint16_t *r16, int32_t clip, int32_t *target) {
-  const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
-  const __m512i bits = _mm512_set1_epi32((int32_t)s.bits);
-  const __m512i low = _mm512_set1_epi64(-(int64_t)clip), high = _mm512_set1_epi64(clip);
-  // d ^ −1 − −1 = −d: one subtraction serves both directions.
-  const __m512i flip = _mm512_set1_epi32(subtract ? 0 : -1);
-  int32_t clipped = 0;
-  for (int32_t j = 0; j < count; j += 16) {
-    const __mmask16 present = first16(count - j);
-    const __m512i v = _mm512_maskz_loadu_epi32(present, gradient + j);
-    // Absent values are 0 and draw 0, so they never count as clipped.
-    const __m512i r =
-        _mm512_maskz_mov_epi32(present, _mm512_and_si512(random16(r16 + j), bits));
-    __m512i even = _mm512_sra_epi64(_mm512_mul_epi32(v, m), before);
-    __m512i odd = _mm512_sra_epi64(_mm512_mul_epi32(odd64(v), m), before);
-    even = _mm512_sra_epi64(_mm512_add_epi64(even, even64(r)), after);
-    odd = _mm512_sra_epi64(_mm512_add_epi64(odd, odd64(r)), after);
-    clipped += outside64(even, low, high) + outside64(odd, low, high);
-    __m512i d = join(clamp64(even, low, high), clamp64(odd, low, high));
-    d = _mm512_sub_epi32(_mm512_xor_si512(d, flip), flip);
-    const __m512i a = _mm512_maskz_loadu_epi32(present, target + j);
-    store_words(target + j, present, _mm512_sub_epi32(a, d));
-  }
-  return clipped;
-}
-
-VNNI int32_t tally_vnni_contribute_q16(
-    int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
-    uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int subtract, int32_t *target) {
-  if (shift < 1 || shift > 62) {
-    return tally_plain_contribute_q16(
-        count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target);
-  }
-  const struct stochastic_shift s = split(shift);
-  const __m512i m = _mm512_set1_epi32(mantissa);
-  const struct philox_stream stream = philox_stream(key, counter);
-  const int32_t run = lane_run(first_element);
-  uint16_t lanes[LANE_BUFFER] = {0};
-  int32_t clipped = 0;
-  for (int32_t i = 0; i < count; i += run) {
-    const int32_t end = smaller(run, count - i);
-    const int32_t *from = gradient + i;
-    int32_t *to = target + i;
-    __m512i sizes = _mm512_setzero_si512();
-    for (int32_t j = 0; j < end; j += 16)
-      sizes = _mm512_or_si512(
-          sizes, _mm512_abs_epi32(_mm512_maskz_loadu_epi32(first16(end - j), from + j)));
-    const uint32_t size = (uint32_t)_mm512_reduce_or_epi32(sizes);
-    // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
-    if (size == 0) continue;
-    const uint16_t *r16 = philox_some_lanes(&stream, first_element + (uint32_t)i, end, lanes);
-    // |v·m| < 2^(bits of v + 31), of which `before` bits go first.
-    const int bits = 63 - __builtin_clz(size) - s.before;
-    const int may_clip = clip < 2 || (bits > s.after && (int64_t)1 << (bits - s.after) > clip);
-    if (bits > 30)
-      clipped += contribute_wide(subtract, end, from, m, s, r16, clip, to);
-    else if (may_clip)
-      clipped += contribute_narrow(1, subtract, end, from, m, s, r16, clip, to);
-    else if (subtract)
-      contribute_narrow(0, 1, end, from, m, s, r16, clip, to);
-    else
-      contribute_narrow(0, 0, end, from, m, s, r16, clip, to);
-  }
-  return clipped;
-}
-
-VNNI void tally_vnni_refresh_s8(int32_t count, int32_t *master, int8_t *weights) {
-  const __m512i low = _mm512_set1_epi32(-127 * 65536), high = _mm512_set1_epi32(127 * 65536);
-  const __m512i half = _mm512_set1_epi32(32768);
-  for (int32_t i = 0; i < count; i += 16) {
-    const __mmask16 present = first16(count - i);
-    __m512i a = _mm512_maskz_loadu_epi32(present, master + i);
-    a = _mm512_max_epi32(_mm512_min_epi32(a, high), low);
-    store_words(master + i, present, a);
-    const __m512i w = _mm512_srai_epi32(_mm512_add_epi32(a, half), 16);
-    store_masked(weights + i, NULL, count - i, _mm512_cvtepi32_epi8(w), 0);
   }
 }
 

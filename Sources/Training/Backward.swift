@@ -30,6 +30,8 @@ struct Backward {
     let head: Scale
     let scales: Scale
     var microBatches: UInt32
+    /// Whether nobody looks at masters before the step ends.
+    var isUnobserved = false
 
     /// η_t for a node's weights or biases; the last weighted node has a rate of its own.
     func rate(isHead: Bool, _ group: Recipe.Group) -> Scale {
@@ -470,6 +472,8 @@ struct Backward {
     let target = session.weightVelocities(index) ?? session.masters(index)
     guard let target else { preconditionFailure("a plan has masters or velocities") }
     let subtracting = session.weightVelocities(index) == nil
+    let weights =
+      rates.refreshAtOnce(session, recipe, index, node) ? session.weights(index, node) : nil
     let lanes = stream(.weightRounding, 4 * index)
     var clipped = 0
     if case .fullyConnected = node.operation, keeps == .inPlace, !request.isCompact,
@@ -483,7 +487,7 @@ struct Backward {
         inputs.slice(0, samples * trained.depth), samples: samples,
         zeroPoint: network.quantization(ofTensor: node.firstInput).zeroPoint,
         limits.applied(to: unit).multiplier, lanes, limit: recipe.clip << 16,
-        subtracting: subtracting, into: target)
+        subtracting: subtracting, into: target, refreshing: weights)
       table.add(clipped, to: .clipped)
       return
     }
@@ -501,7 +505,8 @@ struct Backward {
         let count = rows * trained.depth
         clipped += contribute(
           block.slice(row * trained.depth, count), multiplier, lanes, first: first,
-          limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count))
+          limit: recipe.clip << 16, subtracting: subtracting, into: target.slice(first, count),
+          refreshing: weights.map { $0.slice(first, count) })
         row += rows
       }
     }
@@ -709,6 +714,18 @@ extension Backward.Rates {
       weights: recipe.rate(.weights, factor: factor), biases: recipe.rate(.biases, factor: factor),
       head: recipe.rate(.head, factor: factor), scales: recipe.rate(.scales, factor: factor),
       microBatches: microBatches)
+  }
+
+  /// Whether a node's weights are refreshed as its masters change, and not when the step ends: where one
+  /// micro-batch makes the step and nothing behind the node's own update reads masters or weights.
+  func refreshAtOnce(_ session: Session, _ recipe: Recipe, _ index: Int, _ node: Node) -> Bool {
+    guard isUnobserved, microBatches == 1, recipe.momentum == 0, recipe.weightDecay == .zero,
+      // Zeroth order reads the weights of the step's start.
+      recipe.zerothOrder == nil,
+      // The input gradient reads the weights, and comes later.
+      !session.needsGradient(node.firstInput), session.masters(index) != nil
+    else { return false }
+    return session.request.training?.selection(ofNode: index) == nil
   }
 
   /// The same rates for a step that is made at once.

@@ -80,7 +80,7 @@ public struct Trainer {
   ///
   /// - Parameter onEvent: called once with the result, then for each change of a Scale (SPEC 8.9).
   public mutating func takeStep(onEvent: (Event) -> Void) {
-    takeStep(observing: { _ in }, onEvent: onEvent)
+    takeStep(observing: { _ in }, isObserved: false, onEvent: onEvent)
   }
 
   /// - Parameter onNode: called when the gradient of a node's output is complete, and with N before the
@@ -114,10 +114,14 @@ public struct Trainer {
       answers: Observation.Answers(samples: samples, order: order, first: positions.lowerBound))
   }
 
-  /// - Parameter observing: called at each moment of the step, for those who look into it.
-  package mutating func takeStep(observing: (Observation) -> Void, onEvent: (Event) -> Void) {
+  /// - Parameters:
+  ///   - observing: called at each moment of the step, for those who look into it.
+  ///   - isObserved: whether it does anything.
+  package mutating func takeStep(
+    observing: (Observation) -> Void, isObserved: Bool = true, onEvent: (Event) -> Void
+  ) {
     precondition(!isDone, "the run is over")
-    let plan = stepPlan()
+    let plan = stepPlan(isObserved: isObserved)
     var result = beginStep(plan, observing)
     let zerothOrder = zerothOrderStep(batch: Int(plan.count))
     for turn in 0..<plan.rates.microBatches {
@@ -149,14 +153,16 @@ public struct Trainer {
   // on the caller's frame, so few are made from one.
 
   @inline(never)
-  private func stepPlan() -> StepPlan {
+  private func stepPlan(isObserved: Bool) -> StepPlan {
     let first = step % stepsPerEpoch * recipe.batch
     let count = min(recipe.batch, sampleCount - first)
     let factor = recipe.rateFactor(step: step, of: plannedSteps, epoch: epoch)
+    var rates = Backward.Rates(
+      recipe, factor: factor, microBatches: (count - 1) / recipe.microBatch + 1)
+    rates.isUnobserved = !isObserved
     return StepPlan(
       order: SampleOrder(key: key, count: sampleCount, epoch: epoch), first: first, count: count,
-      rates: Backward.Rates(
-        recipe, factor: factor, microBatches: (count - 1) / recipe.microBatch + 1))
+      rates: rates)
   }
 
   @inline(never)
@@ -196,7 +202,7 @@ public struct Trainer {
     _ rates: Backward.Rates, _ zerothOrder: ZerothOrderStep?, _ result: inout StepResult,
     _ observing: (Observation) -> Void
   ) {
-    applyUpdates(microBatches: rates.microBatches, zerothOrder?.perturbation.group)
+    applyUpdates(rates, zerothOrder?.perturbation.group)
     updateLargestGradients()
     zerothOrder?.update(rates).apply()
     tell(.applied, observing)
@@ -420,7 +426,7 @@ extension Trainer {
   ///
   /// - Parameter group: what this step has estimated, if it has.
   @inline(never)
-  func applyUpdates(microBatches: UInt32, _ group: CoordinateGroup? = nil) {
+  func applyUpdates(_ rates: Backward.Rates, _ group: CoordinateGroup? = nil) {
     for index in 0..<session.network.nodeCount {
       let isEstimated = group.map { $0.isOfTensor && $0.node == index } ?? false
       let update = isEstimated ? [.weights, .biases] : recipe.update(ofNode: index)
@@ -428,7 +434,9 @@ extension Trainer {
       let node = session.network.node(index)
       let touched = onlyTouchedRows(index)
       if touched != nil { session.detachBiases(index, node) }
-      if update.contains(.weights) { applyWeights(index, node, microBatches, touched) }
+      if update.contains(.weights), !rates.refreshAtOnce(session, recipe, index, node) {
+        applyWeights(index, node, rates.microBatches, touched)
+      }
       if let velocities = session.biasVelocities(index) {
         subtract(
           velocities: velocities, from: session.biases(index, node), limit: UpdateLimit.bias)

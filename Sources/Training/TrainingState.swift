@@ -79,7 +79,7 @@ extension Trainer {
       }
       return true
     }
-    guard isWithin(session.masters(index), UpdateLimit.master),
+    guard isWithin(session.masters(index), UpdateLimit.master), showMasters(index, node),
       isWithin(session.weightVelocities(index), UpdateLimit.velocity),
       isWithin(session.owned(index, .biases, node.output.channels, Int32.self), UpdateLimit.bias),
       isWithin(session.biasVelocities(index), UpdateLimit.velocity),
@@ -94,6 +94,19 @@ extension Trainer {
     // Y_max is zero until a gradient has been seen.
     guard let largest = session.largestGradient(index) else { return true }
     return Scale(mantissa: largest[0], exponent: largest[1]) != nil
+  }
+
+  /// Whether weights are what their masters show, which a step without a gradient for them leaves so.
+  private func showMasters(_ index: Int, _ node: Node) -> Bool {
+    guard let masters = session.masters(index), let shape = node.operation.weighted,
+      session.weightSelection(index, shape) == nil
+    else { return true }
+    let weights = session.weights(index, node)
+    for element in 0..<masters.count
+    where Int32(weights[element]) != (masters[element] &+ 1 << 15) >> 16 {
+      return false
+    }
+    return true
   }
 
   /// e of a group within its range, and counts that nothing can make overflow (SPEC 8.18).

@@ -123,7 +123,7 @@ private struct OptimizerCheck {
         "\(block), clipped in micro-batch \(m)")
       try expectState(session, "micro-batch \(m) ", as: Int64.self)
     }
-    trainer.applyUpdates(microBatches: UInt32(microBatches.count))
+    trainer.applyUpdates(rates)
     let record = model.network.node(node)
     try block.expect("weights", session.weights(node, record).array)
     try block.expect("biases", session.biases(node, record).array)

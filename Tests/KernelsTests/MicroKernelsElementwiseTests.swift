@@ -275,18 +275,25 @@ extension MicroKernels {
     var random = MicroKernelsRandom("product updates")
     let key: [UInt32] = [21, 22]
     let counter: [UInt32] = [23, 24, 25]
-    for trial in 0..<120 {
+    for trial in 0..<360 {
       let rows = random.int(1...5)
-      let count = [1, 7, 8, 100, 512, 513, 784][trial % 7]
-      let samples = random.int(1...4)
+      let count = [1, 7, 8, 64, 100, 256, 512, 513, 784, 1040][trial % 10]
+      let samples = random.next() & 1 == 0 ? 1 : random.int(1...9)
       let zero = Int32(random.int(-128...127))
-      let x = random.bytes(samples * count)
+      var x = random.bytes(samples * count)
+      if random.next() & 1 == 0 {
+        // Nothing at the ends.
+        let ends = [random.int(0...count), random.int(0...count)].sorted()
+        for i in 0..<x.count where !(ends[0]..<ends[1]).contains(i % count) { x[i] = Int8(zero) }
+      }
       // Gradients are within ±127; many are 0, and with them whole rows.
       let g = random.bytes(samples * rows).map { $0 == -128 || random.next() & 1 == 0 ? 0 : $0 }
       let mantissa = Int32(random.int(1 << 30...Int(Int32.max)))
       let shift = Int32(random.int(trial % 3 == 0 ? -2...64 : 25...40))
       let clip = Int32(random.int(1...1 << 20))
       let target = random.words(rows * count)
+      let masters = target.map { max(-127 << 16, min(127 << 16, $0)) }
+      func weights(_ masters: [Int32]) -> [Int8] { masters.map { Int8(($0 + 32_768) >> 16) } }
       var sums = [Int32](repeating: 0, count: rows * count)
       for r in 0..<rows {
         for k in 0..<count {
@@ -299,15 +306,30 @@ extension MicroKernels {
         var expected = target
         tally_set_simd_level(0)
         let clipped = tally_contribute_q16(
-          Int32(sums.count), sums, mantissa, shift, 0, key, counter, clip, subtract, &expected)
+          Int32(sums.count), sums, mantissa, shift, 0, key, counter, clip, subtract, &expected,
+          nil)
         Self.atEachLevel { level in
           let out = FencedMemory(target)
           let found = tally_contribute_product_q16(
             Int32(rows), Int32(count), Int32(samples), g, rows, x, count, zero, mantissa, shift,
-            key, counter, clip, subtract, out.base)
+            key, counter, clip, subtract, out.base, nil)
           #expect(out.array == expected, "\(rows)×\(count), \(samples), level \(level)")
           #expect(found == clipped, "\(rows)×\(count), \(samples), level \(level)")
         }
+      }
+      var expected = masters
+      tally_set_simd_level(0)
+      _ = tally_contribute_q16(
+        Int32(sums.count), sums, mantissa, shift, 0, key, counter, clip, 1, &expected, nil)
+      expected = expected.map { max(-127 << 16, min(127 << 16, $0)) }
+      Self.atEachLevel { level in
+        let out = FencedMemory(masters)
+        let shown = FencedMemory(weights(masters))
+        _ = tally_contribute_product_q16(
+          Int32(rows), Int32(count), Int32(samples), g, rows, x, count, zero, mantissa, shift,
+          key, counter, clip, 1, out.base, shown.base)
+        #expect(out.array == expected, "\(rows)×\(count), \(samples), level \(level)")
+        #expect(shown.array == weights(expected), "\(rows)×\(count), \(samples), level \(level)")
       }
     }
   }

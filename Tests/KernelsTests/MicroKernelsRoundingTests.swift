@@ -181,7 +181,7 @@ extension MicroKernels {
         Self.atEachLevel { level in
           var master = [Int32](repeating: 0, count: 300)
           _ = tally_contribute_q16(
-            300, gradient, 1, 16, first, key, counter, 1 << 30, 1, &master)
+            300, gradient, 1, 16, first, key, counter, 1 << 30, 1, &master, nil)
           #expect(
             master == expected.map { Int32($0) >= threshold ? -1 : 0 },
             "from \(first), threshold \(threshold), level \(level)")
@@ -253,7 +253,7 @@ extension MicroKernels {
           if count > 0 { target.base.update(from: start, count: count) }
           let counted = tally_contribute_q16(
             Int32(count), fencedGradient.base, mantissa, Int32(shift), first, key, counter, clip,
-            subtract, target.base)
+            subtract, target.base, nil)
           #expect(target.array == expected, name)
           #expect(Int(counted) == clipped, name)
           #expect(target.guardsHold, name)
@@ -265,6 +265,66 @@ extension MicroKernels {
         #expect(master.array == clamped, name)
         #expect(weights.array == clamped.map { Int8(($0 + 32_768) >> 16) }, name)
         #expect(master.guardsHold && weights.guardsHold, name)
+      }
+    }
+  }
+
+  @Test("contributions of values of every size, each with the way that suits it, and the refresh")
+  func contributionsBySize() {
+    var random = MicroKernelsRandom("contributions by size")
+    for trial in 0..<620 {
+      let shift = trial % 62 + 1
+      // Where 15, 16 and 31 bits of a value or of a result begin.
+      let bits = [0, 1, 9, 14, 15, 16, 18, 24, 30, 31][trial / 62]
+      let count = random.int(0...300)
+      let first = UInt32(random.int(0...1 << 24)) &* (trial % 3 == 0 ? 1 : 8)
+      let key = (0..<2).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+      let counter = (0..<3).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+      let largest = (Int64(1) << Int64(bits)) - 1
+      let gradient = (0..<count).map { _ -> Int32 in
+        switch random.next() & 7 {
+        case 0: Int32(largest)
+        case 1: Int32(-largest)
+        case 2: bits == 31 ? .min : 0
+        default: Int32(Int64.random(in: -largest...largest, using: &random))
+        }
+      }
+      // The largest have an upper half that does not fit 16 bits once the lower one is signed.
+      let mantissa =
+        trial % 4 == 0
+        ? Int32(random.int(0x7fff_7ff0...0x7fff_ffff)) : Int32(random.int(1 << 30...0x7fff_ffff))
+      let clip = (Int32(1) << 30) >> Int32(random.int(0...30))
+      let start = (0..<count).map { _ in Int32(random.int(-127 << 16...127 << 16)) }
+      func weights(_ masters: [Int32]) -> [Int8] { masters.map { Int8(($0 + 32_768) >> 16) } }
+      let r = lanes(first, count, key, counter)
+      let updates = (0..<count).map {
+        requantizedStochastically(gradient[$0], mantissa, shift, r[$0])
+      }
+      let bounded = updates.map { max(-clip, min(clip, $0)) }
+      let clipped = zip(updates, bounded).filter { $0 != $1 }.count
+      let added = zip(start, bounded).map { $0 &+ $1 }
+      let taken = zip(start, bounded).map { $0 &- $1 }
+      let clamped = taken.map { max(-127 << 16, min(127 << 16, $0)) }
+      let fencedGradient = FencedMemory(gradient, atStart: random.next() & 1 == 0)
+      Self.atEachLevel { level in
+        let name: Comment = "\(count) of \(bits) bits by \(shift), level \(level)"
+        for (subtract, refreshes, expected) in [
+          (Int32(0), false, added), (1, false, taken), (1, true, clamped),
+        ] {
+          let target = GuardedOutput<Int32>(count, filledWith: 0x5555_5555)
+          let shown = GuardedOutput<Int8>(count, filledWith: 0x55)
+          if count > 0 {
+            target.base.update(from: start, count: count)
+            shown.base.update(from: weights(start), count: count)
+          }
+          let counted = tally_contribute_q16(
+            Int32(count), fencedGradient.base, mantissa, Int32(shift), first, key, counter, clip,
+            subtract, target.base, refreshes ? shown.base : nil)
+          #expect(target.array == expected, name)
+          #expect(shown.array == weights(refreshes ? clamped : start), name)
+          #expect(Int(counted) == clipped, name)
+          #expect(target.guardsHold && shown.guardsHold, name)
+        }
       }
     }
   }

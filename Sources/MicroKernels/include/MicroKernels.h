@@ -408,11 +408,13 @@ void tally_shift_stochastic_s8(
 ///   shift ≤ 0:   sat32(p·2^-shift);   shift > 62: 0
 /// - mantissa 0…2^31−1; clip 0…2^30.
 /// - subtract: not 0 takes from a master, 0 adds to a velocity (SPEC §8.7).
+/// - weights: null, or with `subtract` the weights of the masters in `target`, which are in ±127·2^16 and
+///   have these weights already: then `tally_refresh_s8` of the result as well.
 /// Returns how many values the clip changed.
 int32_t tally_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
-    int subtract, int32_t *target);
+    int subtract, int32_t *target, int8_t *weights);
 
 /// g1[i] = clamp(SR(g1[i]·m1 + g2[i]·m2, shift, r16), −127, 127); 0 ≤ m1, m2 ≤ 2^15, shift 0…31.
 void tally_merge_s8(
@@ -423,10 +425,11 @@ void tally_merge_s8(
 /// target [rows, count] gets Σ_b g[b·ldg + r]·(x[b·ldx + k] − zero_point).
 ///
 /// - g: [samples, rows]; x: [samples, count]. At most 2^16 samples.
+/// - zero_point −128…127.
 int32_t tally_contribute_product_q16(
     int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
     ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
-    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target);
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target, int8_t *weights);
 
 /// master[i] = clamp(master[i], ±127·2^16); weights[i] = (master[i] + 2^15) >> 16.
 void tally_refresh_s8(int32_t count, int32_t *master, int8_t *weights);

@@ -257,15 +257,44 @@ static void elementwise(void) {
              tally_shift_stochastic_s8(n, acc, 14, 0, key, counter, out, NULL));
     ELEMENTS("shift stochastic, mask", out, (size_t)n, NOTHING,
              tally_shift_stochastic_s8(n, acc, 14, 0, key, counter, out, mask));
-    ELEMENTS("contribute", master, words, memset(master, 0, words),
-             tally_contribute_q16(n, acc, mantissas[0], 38, 0, key, counter, 1 << 20, 1, master));
+    // Gradients of 24, 18, 15 and 12 bits, with shifts that make D up to 2^16: of a large batch and of small ones.
+    static const struct { const char *name; int bits, shift; } gradients[] = {
+        {"contribute", 24, 38}, {"contribute 24 bits", 24, 36}, {"contribute 18 bits", 18, 33},
+        {"contribute 15 bits", 15, 29}, {"contribute 15 bits, shift 31", 15, 31},
+        {"contribute 12 bits", 12, 33}};
+    int32_t *gradient = alloc64(words);
+    for (unsigned k = 0; k < sizeof gradients / sizeof *gradients; k++) {
+      for (int i = 0; i < n; i++) gradient[i] = acc[i] >> (24 - gradients[k].bits);
+      const int shift = gradients[k].shift;
+      ELEMENTS(gradients[k].name, master, words, memset(master, 0, words),
+               tally_contribute_q16(n, gradient, mantissas[0], shift, 0, key, counter, 1 << 20, 1,
+                                    master, NULL));
+      if (gradients[k].bits <= 18)
+        ELEMENTS("the same with refresh", out, (size_t)n,
+                 (memset(master, 0, words), memset(out, 0, (size_t)n)),
+                 tally_contribute_q16(n, gradient, mantissas[0], shift, 0, key, counter, 1 << 20,
+                                      1, master, out));
+    }
+    free(gradient);
     if (n == 784 * 128) {
-      int8_t *x = alloc64(784), *g = alloc64(128);
-      fill_s8(x, 784, 4);
-      fill_s8(g, 128, 5);
-      ELEMENTS("contribute product", master, words, memset(master, 0, words),
-               tally_contribute_product_q16(128, 784, 1, g, 128, x, 784, -128, mantissas[0], 38,
-                                            key, counter, 1 << 20, 1, master));
+      static const struct { const char *name; int samples, shift; } products[] = {
+          {"contribute product", 1, 38}, {"contribute product, shift 29", 1, 29},
+          {"contribute product, shift 31", 1, 31}, {"contribute product b4", 4, 31}};
+      int8_t *x = alloc64(784 * 4), *g = alloc64(128 * 4);
+      fill_s8(x, 784 * 4, 4);
+      fill_s8(g, 128 * 4, 5);
+      for (unsigned k = 0; k < sizeof products / sizeof *products; k++) {
+        const int samples = products[k].samples, shift = products[k].shift;
+        ELEMENTS(products[k].name, master, words, memset(master, 0, words),
+                 tally_contribute_product_q16(128, 784, samples, g, 128, x, 784, -128,
+                                              mantissas[0], shift, key, counter, 1 << 20, 1,
+                                              master, NULL));
+        ELEMENTS("the same with refresh", out, (size_t)n,
+                 (memset(master, 0, words), memset(out, 0, (size_t)n)),
+                 tally_contribute_product_q16(128, 784, samples, g, 128, x, 784, -128,
+                                              mantissas[0], shift, key, counter, 1 << 20, 1,
+                                              master, out));
+      }
       free(x); free(g);
     }
     ELEMENTS("refresh", out, (size_t)n, memcpy(master, acc, words),

@@ -100,8 +100,8 @@ public func signedSums(
   }
 }
 
-/// The update of masters and weights by an estimate of one direction, D·u: what `signedSums`, `contribute` and
-/// `refresh` do one after the other (SPEC 8.16).
+/// The update of masters and weights by an estimate of one direction, D·u: `signedSums`, then `contribute` with
+/// weights (SPEC 8.16).
 ///
 /// - Parameters:
 ///   - directions: the stream of u.

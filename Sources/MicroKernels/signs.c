@@ -135,8 +135,7 @@ AVX2 int32_t tally_avx2_contribute_signs_q16(
     const uint32_t e = first_element + (uint32_t)i;
     tally_avx2_signed_sums_s32(n, e, 1, &difference, key, signs, weights + i, reach, sums);
     clipped += tally_avx2_contribute_q16(
-        n, sums, mantissa, shift, e, key, counter, clip, 1, master + i);
-    tally_avx2_refresh_s8(n, master + i, weights + i);
+        n, sums, mantissa, shift, e, key, counter, clip, 1, master + i, weights + i);
   }
   return clipped;
 }

@@ -163,15 +163,14 @@ struct ZerothOrderUpdate {
         if masters == nil { target.fill(0) }
         clipped += contribute(
           part, node.scalesPerChannel ? multiplier(o) : common, lanes, first: start,
-          limit: recipe.clip << 16,
-          subtracting: masters != nil, into: target)
+          limit: recipe.clip << 16, subtracting: masters != nil, into: target,
+          refreshing: masters.map { _ in weights.slice(start, part.count) })
         if masters == nil {
           round(target, into: weights.slice(start, part.count), rounding, first: start)
         }
         start = stop
       }
     }
-    if let masters { Kernels.refresh(masters: masters, into: weights) }
     session.table.add(clipped, to: .clipped)
   }
 

@@ -179,8 +179,8 @@ extension MicroKernels {
       tally_signed_sums_s32(
         Int32(count), first, 1, [difference], Self.signKey, Self.signCounter, weights, reach, &sums)
       let clipped = tally_contribute_q16(
-        Int32(count), sums, mantissa, shift, first, Self.signKey, lanes, clip, 1, &masters)
-      tally_refresh_s8(Int32(count), &masters, &next)
+        Int32(count), sums, mantissa, shift, first, Self.signKey, lanes, clip, 1, &masters,
+        &next)
       Self.atEachLevel { level in
         let (master, weight) = (FencedMemory(before), FencedMemory(weights))
         let found = tally_contribute_signs_q16(

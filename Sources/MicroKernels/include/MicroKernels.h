@@ -470,8 +470,8 @@ void tally_signed_sums_s32(
     const uint32_t key[2], const uint32_t counter[3], const int8_t *w, int32_t reach,
     int32_t *sums);
 
-/// The update of masters by an estimate of one direction: `tally_signed_sums_s32` of one difference,
-/// `tally_contribute_q16`, subtracting, and `tally_refresh_s8` in one pass.
+/// The update of masters by an estimate of one direction: `tally_signed_sums_s32` of one difference and
+/// `tally_contribute_q16` with weights in one pass.
 ///
 /// - signs the counter of the directions' stream, counter that of the lanes.
 /// - reach 0…127: weights with |w| beyond it were not moved and keep their masters.

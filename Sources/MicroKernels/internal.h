@@ -206,7 +206,10 @@ TALLY_VERSION(vnni, window_gradient_s8);
 TALLY_HIDDEN void tally_vnni_gemm_s8_within(
     int32_t M, int32_t N, int32_t K, const int8_t *A, ptrdiff_t lda, const int32_t *corrections,
     const void *packed, int32_t packed_K, int32_t first_quad, int32_t *C, ptrdiff_t ldc);
-// tally_contribute_product_q16 of one sample, shifts 16…62.
+// tally_contribute_product_q16 of two samples to eight, shifts 1…62.
+enum { TALLY_FEW_SAMPLES = 8 };
+TALLY_HIDDEN extern __typeof__(tally_contribute_product_q16) tally_vnni_contribute_few_q16;
+// The same of one, shifts 16…62.
 TALLY_HIDDEN int32_t tally_vnni_contribute_outer_q16(
     int32_t rows, int32_t count, const int8_t *g, const int8_t *x, int32_t zero_point,
     int32_t mantissa, int32_t shift, const uint32_t key[2], const uint32_t counter[3],

@@ -62,5 +62,9 @@ LEVEL(
     vnni, VNNI __attribute__((min_vector_width(512))),
     if (samples == 1 && shift >= 16 && shift <= 62) return tally_vnni_contribute_outer_q16(
         rows, count, g, x, zero_point, mantissa, shift, key, counter, clip, subtract, target,
-        weights);)
+        weights);
+    if (samples <= TALLY_FEW_SAMPLES && shift >= 1 && shift <= 62)
+      return tally_vnni_contribute_few_q16(
+          rows, count, samples, g, ldg, x, ldx, zero_point, mantissa, shift, key, counter, clip,
+          subtract, target, weights);)
 #endif

@@ -1,8 +1,9 @@
 // Updates of weights with AVX-512 VNNI: stochastic rounding, masters, and the weights they show.
 //
-// D = (((v·m) >> before) + r) >> 16 takes 46 bits where v has 15. It is also ⌊(v·m + r·2^before) / 2^shift⌋, which
-// 32 bits give exactly: with m = high·2^16 + low only the carry ⌊(v·low + r·2^before) / 2^16⌋ joins v·high.
-// Both products are one vpdpwssd each, a sum of products of 16 bits.
+// D = (((v·m) >> before) + r) >> 16 takes 46 bits where v has 15. It is also
+// ⌊(v·m + r·2^before) / 2^shift⌋, which 32 bits give exactly: with m = high·2^16 + low only the carry
+// ⌊(v·low + r·2^before) / 2^16⌋ joins v·high. Both products are one vpdpwssd each, a sum of products of
+// 16 bits.
 #include "x86_vnni.h"
 #include "x86_vnni_philox.h"
 
@@ -217,7 +218,7 @@ UPDATE_INLINE const uint16_t *run_lanes(
   return lanes + element % 8;
 }
 
-// Bits of a value of which 1 more lies above all of 0…value.
+// The least n with value < 2^n.
 TALLY_INLINE int bit_length(uint64_t value) { return value ? 64 - __builtin_clzll(value) : 0; }
 
 // Whether |D| can exceed the clip, if |v·m| < 2^bits.
@@ -239,6 +240,42 @@ UPDATE_INLINE uint32_t size_of(int32_t count, const int32_t *values) {
       _mm512_or_si512(_mm512_or_si512(s[0], s[1]), _mm512_or_si512(s[2], s[3])));
 }
 
+// The two updates that values of any size may take.
+struct updates {
+  struct update whole, halved;
+  int can_halve;
+};
+
+UPDATE_INLINE struct updates prepared_both(
+    int32_t mantissa, int32_t shift, int32_t clip, int subtract) {
+  struct updates u;
+  u.whole = u.halved = prepared(shift, clip, subtract);
+  u.whole.low = u.whole.high = _mm512_set1_epi32(mantissa);
+  // The lower half as a signed number; a value's own upper half counts for nothing.
+  const int32_t low = (int16_t)mantissa, high = (int32_t)(((int64_t)mantissa - low) >> 16);
+  u.halved.low = _mm512_set1_epi32(low & 0xffff);
+  u.halved.high = _mm512_set1_epi32(high);
+  u.can_halve = shift >= 16 && high < 1 << 15;
+  return u;
+}
+
+// Values of `size`, all their bits.
+UPDATE_INLINE int32_t change_any(
+    const struct updates *u, uint32_t size, int32_t count, const int32_t *values,
+    const uint16_t *lanes, int32_t *target, int8_t *weights) {
+  const int32_t shift = u->whole.shift;
+  // |v·m| < 2^bits.
+  const int bits = bit_length(size) + 31;
+  const int is_halved = u->can_halve && size < 1 << 15;
+  const enum arithmetic way = is_halved                                    ? short_way(shift)
+                              : bits - (shift > 16 ? shift - 16 : 0) <= 30 ? narrow
+                              : bits - shift <= 30                         ? middle
+                                                                           : wide;
+  return change(
+      way, is_halved ? &u->halved : &u->whole, may_exceed(u->whole.clip, bits, shift), count,
+      values, lanes, target, weights);
+}
+
 UPDATE int32_t tally_vnni_contribute_q16(
     int32_t count, const int32_t *gradient, int32_t mantissa, int32_t shift,
     uint32_t first_element, const uint32_t key[2], const uint32_t counter[3], int32_t clip,
@@ -248,13 +285,7 @@ UPDATE int32_t tally_vnni_contribute_q16(
         count, gradient, mantissa, shift, first_element, key, counter, clip, subtract, target,
         weights);
   }
-  struct update whole = prepared(shift, clip, subtract), halved = whole;
-  whole.low = whole.high = _mm512_set1_epi32(mantissa);
-  // The lower half as a signed number; a value's own upper half counts for nothing.
-  const int32_t low = (int16_t)mantissa, high = (int32_t)(((int64_t)mantissa - low) >> 16);
-  halved.low = _mm512_set1_epi32(low & 0xffff);
-  halved.high = _mm512_set1_epi32(high);
-  const int can_halve = shift >= 16 && high < 1 << 15;
+  const struct updates u = prepared_both(mantissa, shift, clip, subtract);
   const struct philox_stream stream = philox_stream(key, counter);
   const int32_t run = run_length(first_element);
   _Alignas(64) uint16_t lanes[lanes_at_once + 16] = {0};
@@ -265,25 +296,16 @@ UPDATE int32_t tally_vnni_contribute_q16(
     // A gradient of 0 changes nothing, whatever its lane: whole runs of them need no lanes.
     if (size == 0) continue;
     const uint16_t *r = run_lanes(&stream, first_element + (uint32_t)i, n, lanes);
-    // |v·m| < 2^bits.
-    const int bits = bit_length(size) + 31;
-    const int is_halved = can_halve && size < 1 << 15;
-    const enum arithmetic way =
-        is_halved                                              ? short_way(shift)
-        : bits - (shift > 16 ? shift - 16 : 0) <= 30 ? narrow
-        : bits - shift <= 30                         ? middle
-                                                     : wide;
-    clipped += change(
-        way, is_halved ? &halved : &whole, may_exceed(clip, bits, shift), n, gradient + i, r,
-        target + i, weights ? weights + i : weights);
+    clipped +=
+        change_any(&u, size, n, gradient + i, r, target + i, weights ? weights + i : weights);
   }
   return clipped;
 }
 
 // ---- Products of one sample
 //
-// v = x·g is never made: m·g is, once for each row. It has 38 bits, which two pairs hold where x, of 9 bits, has
-// a second factor of 128·x.
+// v = x·g is never made: m·g is, once for each row. It has 38 bits, which two pairs hold where x, of 9
+// bits, comes with 128·x.
 
 enum { columns_at_once = 1024 };
 
@@ -342,6 +364,89 @@ UPDATE int32_t tally_vnni_contribute_outer_q16(
             run_lanes(&stream, (uint32_t)row + (uint32_t)i, n, lanes);
         clipped += change_short(
             way, &u, may_clip, n, values + i, random, target + row + i,
+            weights ? weights + row + i : weights);
+      }
+    }
+  }
+  return clipped;
+}
+
+// ---- Products of a few samples: two of them per vpdpwssd
+
+enum { few_columns = 512 };
+
+// Pairs (x0, x1) less the zero point; without x1 its half is 0. Whole vectors are written.
+UPDATE_INLINE void two_samples(
+    int32_t count, const int8_t *x0, const int8_t *x1, int32_t zero_point, int32_t *pairs) {
+  const __m512i zero = _mm512_set1_epi32(zero_point);
+  for (int32_t i = 0; i < count; i += 16) {
+    const __mmask16 present = first16(count - i);
+    __m512i v = _mm512_maskz_sub_epi32(
+        present, _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(present, x0 + i)), zero);
+    __m512i w = _mm512_setzero_si512();
+    if (x1)
+      w = _mm512_maskz_sub_epi32(
+          present, _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(present, x1 + i)), zero);
+    v = _mm512_mask_blend_epi16(0xaaaaaaaa, v, _mm512_slli_epi32(w, 16));
+    _mm512_store_si512(pairs + i, v);
+  }
+}
+
+// values = Σ of n pairs' products, from column i on. Returns the bits of all sizes.
+UPDATE_INLINE uint32_t sums_of_pairs(
+    const int n, int32_t count, int32_t i, const int32_t *const of[], const __m512i by[],
+    int32_t *values) {
+  __m512i sizes = _mm512_setzero_si512();
+  for (int32_t j = 0; j < count; j += 16) {
+    __m512i v = _mm512_setzero_si512();
+    UNROLLED for (int p = 0; p < n; p++)
+      v = _mm512_dpwssd_epi32(v, _mm512_loadu_si512(of[p] + i + j), by[p]);
+    sizes = _mm512_or_si512(sizes, _mm512_abs_epi32(v));
+    _mm512_store_si512(values + j, v);
+  }
+  return (uint32_t)_mm512_reduce_or_epi32(sizes);
+}
+
+UPDATE int32_t tally_vnni_contribute_few_q16(
+    int32_t rows, int32_t count, int32_t samples, const int8_t *g, ptrdiff_t ldg, const int8_t *x,
+    ptrdiff_t ldx, int32_t zero_point, int32_t mantissa, int32_t shift, const uint32_t key[2],
+    const uint32_t counter[3], int32_t clip, int subtract, int32_t *target, int8_t *weights) {
+  const struct updates u = prepared_both(mantissa, shift, clip, subtract);
+  const struct philox_stream stream = philox_stream(key, counter);
+  _Alignas(64) int32_t pairs[TALLY_FEW_SAMPLES / 2][few_columns], values[lanes_at_once];
+  _Alignas(64) uint16_t lanes[lanes_at_once + 16] = {0};
+  const int32_t pair_count = (samples + 1) / 2;
+  int32_t clipped = 0;
+  for (int32_t first = 0; first < count; first += few_columns) {
+    const int32_t here = smaller(few_columns, count - first);
+    for (int32_t p = 0; p < pair_count; p++)
+      two_samples(
+          here, x + 2 * p * ldx + first, 2 * p + 1 < samples ? x + (2 * p + 1) * ldx + first : NULL,
+          zero_point, pairs[p]);
+    for (int32_t r = 0; r < rows; r++) {
+      __m512i by[TALLY_FEW_SAMPLES / 2];
+      const int32_t *of[TALLY_FEW_SAMPLES / 2];
+      int32_t n = 0;
+      for (int32_t p = 0; p < pair_count; p++) {
+        const int32_t g0 = g[2 * p * ldg + r];
+        const int32_t g1 = 2 * p + 1 < samples ? g[(2 * p + 1) * ldg + r] : 0;
+        if (g0 == 0 && g1 == 0) continue;
+        by[n] = _mm512_set1_epi32((int32_t)((uint32_t)g1 << 16 | ((uint32_t)g0 & 0xffff)));
+        of[n++] = pairs[p];
+      }
+      if (n == 0) continue;
+      const ptrdiff_t row = (ptrdiff_t)r * count + first;
+      const int32_t run = run_length((uint32_t)row);
+      for (int32_t i = 0; i < here; i += run) {
+        const int32_t length = smaller(run, here - i);
+        const uint32_t size = n == 1   ? sums_of_pairs(1, length, i, of, by, values)
+                              : n == 2 ? sums_of_pairs(2, length, i, of, by, values)
+                              : n == 3 ? sums_of_pairs(3, length, i, of, by, values)
+                                       : sums_of_pairs(4, length, i, of, by, values);
+        if (size == 0) continue;
+        const uint16_t *random = run_lanes(&stream, (uint32_t)row + (uint32_t)i, length, lanes);
+        clipped += change_any(
+            &u, size, length, values, random, target + row + i,
             weights ? weights + row + i : weights);
       }
     }

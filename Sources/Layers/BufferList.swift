@@ -215,6 +215,8 @@ struct BufferList {
     var byteCount = network.node(nodeCount - 1).hasAccumulators ? 0 : 4 * outputs
     if let training = request.training {
       byteCount += 4 * outputs * request.samples
+      // Drawing a number anew each time it is asked for takes longer than copying its sample.
+      if !request.isCompact { try add(row: 0, .sampleNumbers, 4 * training.batch) }
       if training.groupCount > 0 {
         try add(row: 0, .differences, 4 * training.differenceCount)
         // For estimated gradients and updates, both after the loss.

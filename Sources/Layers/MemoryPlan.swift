@@ -60,6 +60,8 @@ public struct SessionRequest {
     public let hasSparseGradients: Bool
     /// Groups of a zeroth-order recipe, eight bytes each, or `nil` (CoordinateGroup).
     public let groups: View<UInt8>?
+    /// Samples of a step.
+    public let batch: Int
     /// D of one step (SPEC 8.15): batch size times queries.
     public let differenceCount: Int
     /// σ of a group follows what is measured with it (SPEC 8.18).
@@ -68,7 +70,8 @@ public struct SessionRequest {
     public init(
       updates: View<UInt8>, channelLists: View<UInt8>? = nil, seed: UInt64 = 0, hasMasters: Bool,
       hasMomentum: Bool, tracksRanges: Bool, hasSparseGradients: Bool = false,
-      groups: View<UInt8>? = nil, differenceCount: Int = 0, adaptsSigma: Bool = false
+      groups: View<UInt8>? = nil, batch: Int = 0, differenceCount: Int = 0,
+      adaptsSigma: Bool = false
     ) {
       self.updates = updates
       self.channelLists = channelLists
@@ -78,6 +81,7 @@ public struct SessionRequest {
       self.tracksRanges = tracksRanges
       self.hasSparseGradients = hasSparseGradients
       self.groups = groups
+      self.batch = batch
       self.differenceCount = differenceCount
       self.adaptsSigma = adaptsSigma
     }
@@ -129,6 +133,10 @@ public enum BufferPurpose: Int, Sendable, CaseIterable {
     forwardWorkspace
   case backwardWorkspace, sessionTable, differences, perturbedWeights, signedSums
   case perturbationCounts
+
+  /// The numbers of a step's samples, in row 0: the input has no weights. (A purpose of its own would make
+  /// the session table of a board longer, which has no such buffer.)
+  static var sampleNumbers: BufferPurpose { .weights }
 
   /// Not that of `allCases`, an array, which boards have no memory for.
   static var count: Int { BufferPurpose.perturbationCounts.rawValue + 1 }

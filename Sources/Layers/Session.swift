@@ -199,6 +199,11 @@ public struct Session {
       index, .touchedRows, maskByteCount(network.shape(ofTensor: index + 1).channels), UInt8.self)
   }
 
+  /// The numbers of a step's samples, if the plan has memory for them.
+  package func sampleNumbers(_ count: Int) -> View<UInt32>? {
+    owned(-1, .sampleNumbers, count, UInt32.self)
+  }
+
   /// Number of weighted nodes of `range` whose output has a gradient (SPEC 8.12).
   package func sparseNodeCount(in range: Range<Int>) -> Int {
     // The plan has Y_max for each of them; asking the network would read its records again and again.

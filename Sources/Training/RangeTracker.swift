@@ -168,20 +168,18 @@ struct RangeTracker {
 
   private func weightChange(_ index: Int, _ step: UInt32) -> RangeChange? {
     let weights = session.weights(index, network.node(index))
-    var atLimit: UInt32 = 0
-    var largest: UInt32 = 0
-    for element in 0..<weights.count {
-      let magnitude = UInt32(weights[element].magnitude)
-      largest = max(largest, magnitude)
-      if magnitude == 127 { atLimit += 1 }
-    }
+    let atLimit = weights.count - count(of: -126...126, in: weights)
     func change(_ octaves: Int8, _ tail: UInt32) -> RangeChange {
       RangeChange(
         step: step, index: UInt32(truncatingIfNeeded: index), target: .weights, octaves: octaves,
         tail: tail, count: UInt32(truncatingIfNeeded: weights.count))
     }
-    if UInt64(atLimit) * 128 > UInt64(weights.count) { return change(1, atLimit) }
-    guard largest < 32, isSettled(index + 1, .weightChange, step) else { return nil }
+    if atLimit * 128 > weights.count { return change(1, UInt32(truncatingIfNeeded: atLimit)) }
+    guard count(of: -31...31, in: weights) == weights.count,
+      isSettled(index + 1, .weightChange, step)
+    else { return nil }
+    var largest: UInt32 = 0
+    for element in 0..<weights.count { largest = max(largest, UInt32(weights[element].magnitude)) }
     return change(-1, largest)
   }
 

@@ -168,7 +168,7 @@ public struct Recipe {
       updates: updates, channelLists: block(.channelLists), seed: seed,
       hasMasters: weights == .masters, hasMomentum: momentum > 0, tracksRanges: tracksRanges,
       hasSparseGradients: block(.sparseGradients) != nil, groups: zerothOrder?.groups,
-      differenceCount: (zerothOrder?.queries ?? 0) * Int(batch),
+      batch: Int(batch), differenceCount: (zerothOrder?.queries ?? 0) * Int(batch),
       adaptsSigma: zerothOrder?.adaptsSigma ?? false)
   }
 

@@ -106,12 +106,12 @@ public struct Trainer {
 
   @inline(never)
   private func tellLoaded(
-    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32,
+    _ order: StepOrder, _ positions: Range<UInt32>, _ query: UInt32,
     _ observing: (Observation) -> Void
   ) {
     tell(
       .loaded, observing, query: query, samples: positions.count,
-      answers: Observation.Answers(samples: samples, order: order, first: positions.lowerBound))
+      answers: Observation.Answers(samples: samples, order: order.drawn, first: positions.lowerBound))
   }
 
   /// - Parameters:
@@ -139,9 +139,31 @@ public struct Trainer {
     step += 1
   }
 
+  /// The samples of a step, drawn once where there is memory for their numbers (SPEC 4.5).
+  private struct StepOrder {
+    let drawn: SampleOrder
+    private let first: UInt32
+    private let numbers: View<UInt32>?
+
+    init(_ order: SampleOrder, _ positions: Range<UInt32>, _ session: Session) {
+      drawn = order
+      first = positions.lowerBound
+      numbers = session.sampleNumbers(positions.count)
+      guard let numbers else { return }
+      for slot in 0..<numbers.count {
+        numbers[slot] = order[first &+ UInt32(truncatingIfNeeded: slot)]
+      }
+    }
+
+    /// The number of the sample at a position of the epoch.
+    subscript(position: UInt32) -> UInt32 {
+      numbers?[Int(truncatingIfNeeded: position &- first)] ?? drawn[position]
+    }
+  }
+
   /// What a step takes, and how fast it goes.
   private struct StepPlan {
-    let order: SampleOrder
+    let order: StepOrder
     /// Position of its first sample in the epoch, and its number of samples, B_t.
     let first: UInt32
     let count: UInt32
@@ -160,9 +182,9 @@ public struct Trainer {
     var rates = Backward.Rates(
       recipe, factor: factor, microBatches: (count - 1) / recipe.microBatch + 1)
     rates.isUnobserved = !isObserved
-    return StepPlan(
-      order: SampleOrder(key: key, count: sampleCount, epoch: epoch), first: first, count: count,
-      rates: rates)
+    let order = StepOrder(
+      SampleOrder(key: key, count: sampleCount, epoch: epoch), first..<first + count, session)
+    return StepPlan(order: order, first: first, count: count, rates: rates)
   }
 
   @inline(never)
@@ -188,7 +210,7 @@ public struct Trainer {
 
   /// SPEC 9.3.
   @inline(never)
-  private func batchDigest(_ order: SampleOrder, _ positions: Range<UInt32>) -> Digest {
+  private func batchDigest(_ order: StepOrder, _ positions: Range<UInt32>) -> Digest {
     var hash = SHA256()
     hash.update(tag: "tally/batch/v1")
     for position in positions {
@@ -227,7 +249,7 @@ public struct Trainer {
 
   @inline(never)
   private func runMicroBatch(
-    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
+    _ order: StepOrder, _ positions: Range<UInt32>, _ query: UInt32, _ rates: Backward.Rates,
     batch: UInt32, _ zerothOrder: ZerothOrderStep?, first: Int,
     _ result: inout StepResult, observing: (Observation) -> Void
   ) {
@@ -242,7 +264,7 @@ public struct Trainer {
   }
 
   @inline(never)
-  private func load(_ order: SampleOrder, _ positions: Range<UInt32>) {
+  private func load(_ order: StepOrder, _ positions: Range<UInt32>) {
     let size = session.network.inputShape.count
     for (slot, position) in positions.enumerated() {
       let sample = Int(truncatingIfNeeded: order[position])
@@ -252,7 +274,7 @@ public struct Trainer {
 
   @inline(never)
   private func runForward(
-    _ order: SampleOrder, _ positions: Range<UInt32>, _ query: UInt32,
+    _ order: StepOrder, _ positions: Range<UInt32>, _ query: UInt32,
     _ zerothOrder: ZerothOrderStep?, first: Int, observing: (Observation) -> Void
   ) {
     for index in 0..<session.network.nodeCount {
@@ -269,7 +291,7 @@ public struct Trainer {
   /// Adds up losses, and leaves the gradient of the logits.
   @inline(never)
   private func addLosses(
-    _ order: SampleOrder, _ positions: Range<UInt32>, _ zerothOrder: ZerothOrderStep?,
+    _ order: StepOrder, _ positions: Range<UInt32>, _ zerothOrder: ZerothOrderStep?,
     first: Int, _ result: inout StepResult
   ) {
     let outputs = session.network.outputCount
@@ -301,7 +323,7 @@ public struct Trainer {
   /// Measures a micro-batch whose nodes before the perturbed ones have run (SPEC 8.15).
   @inline(never)
   private func measure(
-    _ zerothOrder: ZerothOrderStep, _ order: SampleOrder, _ positions: Range<UInt32>,
+    _ zerothOrder: ZerothOrderStep, _ order: StepOrder, _ positions: Range<UInt32>,
     _ query: UInt32, first: Int, observing: (Observation) -> Void
   ) {
     zerothOrder.beginMeasuring(first: first)

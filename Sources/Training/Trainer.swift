@@ -111,7 +111,8 @@ public struct Trainer {
   ) {
     tell(
       .loaded, observing, query: query, samples: positions.count,
-      answers: Observation.Answers(samples: samples, order: order.drawn, first: positions.lowerBound))
+      answers: Observation.Answers(
+        samples: samples, order: order.drawn, first: positions.lowerBound))
   }
 
   /// - Parameters:

@@ -4,6 +4,9 @@ import TallyHost
 import TallyTestSupport
 import Testing
 
+@testable import Layers
+@testable import Training
+
 @Suite("A training run") struct RunTests {
   func run(
     _ builder: ModelBuilder, _ recipe: RecipeBytes, count: Int = 18, isCompact: Bool = false
@@ -46,6 +49,46 @@ import Testing
         #expect(last * 3 < first, "\(result.loss)")
       }
     }
+  }
+
+  @Test("weights that are refreshed as masters change are those of a step that is looked into")
+  func refreshesAtOnce() throws {
+    var unclamped = 0
+    for builder in [SmallNetworks.dense(), SmallNetworks.convolutional()] {
+      for (microBatch, isCompact) in [(UInt32(1), false), (6, false), (6, true), (2, false)] {
+        var recipe = RecipeBytes(updates: builder.nodes.map { $0.weights.isEmpty ? 0 : 3 })
+        recipe.epochs = 12
+        recipe.batch = microBatch == 2 ? 6 : microBatch
+        recipe.microBatch = microBatch
+        // Steps so large that masters leave their bounds.
+        recipe.rate = .powerOfTwo(6)
+        recipe.tracks = false
+        let (alone, observed) = (
+          try TestRun(builder, recipe, count: 18, isCompact: isCompact),
+          try TestRun(builder, recipe, count: 18, isCompact: isCompact)
+        )
+        var refreshes = 0
+        while !alone.trainer.isDone {
+          alone.trainer.takeStep { _ in }
+          observed.trainer.takeStep(
+            observing: { seen in
+              guard case .contributed(let index) = seen.moment, let pass = seen.pass,
+                let masters = seen.session.masters(index)
+              else { return }
+              // As it would be, were nobody looking.
+              var rates = pass.rates
+              rates.isUnobserved = true
+              let node = seen.session.network.node(index)
+              guard rates.refreshAtOnce(seen.session, seen.recipe, index, node) else { return }
+              refreshes += 1
+              if masters.array.contains(where: { abs($0) > 127 << 16 }) { unclamped += 1 }
+            }, onEvent: { _ in })
+          #expect(alone.trainer.root == observed.trainer.root, "behind step \(alone.trainer.step)")
+        }
+        #expect((refreshes > 0) == (microBatch != 2))
+      }
+    }
+    #expect(unclamped > 0, "the bounds were never reached")
   }
 
   @Test("compact and fast sessions give the same journal")

@@ -4,37 +4,6 @@
 
 #if TALLY_X86
 
-// The signs of 2048 consecutive elements, beginning at a multiple of 128.
-struct signs {
-  struct philox_stream stream;
-  uint32_t first;
-  int filled;
-  uint8_t bits[256 + 8];
-};
-
-// Not inlined: it would take the registers of the loops that call it once in 30 rounds.
-__attribute__((noinline)) VNNI static void refill(struct signs *s, uint32_t element) {
-  __m512i out[4];
-  s->first = element / 128 * 128;
-  s->filled = 1;
-  philox16(&s->stream, element / 128, out);
-  for (int j = 0; j < 4; j++) _mm512_storeu_si512(s->bits + 64 * j, out[j]);
-}
-
-// How many times 64 signs from `element` on lie in the buffer, at least one; `offset` is its place.
-VNNI_INLINE int32_t available(struct signs *s, uint32_t element, uint32_t *offset) {
-  if (!s->filled || element - s->first > 2048 - 64) refill(s, element);
-  *offset = element - s->first;
-  return (int32_t)(2048 - *offset) / 64;
-}
-
-// 64 sign bits beginning at bit `bit` of byte 0.
-VNNI_INLINE __mmask64 signs64(const uint8_t *bytes, uint32_t bit) {
-  uint64_t word;
-  __builtin_memcpy(&word, bytes, 8);
-  return bit == 0 ? word : word >> bit | (uint64_t)bytes[8] << (64 - bit);
-}
-
 // 64 depths of 1…4 rows of A and one row of B.
 VNNI_INLINE void perturbed_step(
     const int rows, __mmask64 present, const int8_t *A, ptrdiff_t lda, const int8_t *b,
@@ -208,66 +177,6 @@ VNNI void tally_vnni_signed_sums_s32(
     }
     i += n;
   }
-}
-
-VNNI int32_t tally_vnni_contribute_signs_q16(
-    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
-    const uint32_t key[2], const uint32_t counter_of_signs[3], const uint32_t counter[3],
-    int32_t reach, int32_t clip, int32_t *master, int8_t *weights) {
-  const int before = shift > 16 ? shift - 16 : 0, after = shift - before;
-  const int64_t product = (int64_t)difference * mantissa;
-  const int64_t size = product < 0 ? -product : product;
-  // There are two values to round: what they are before their random bits, if 32 bits hold that and the
-  // clip changes none.
-  if (shift < 1 || shift > 62 || size >> before >= INT32_MAX - 0x10000
-      || (size >> shift) + 1 > clip)
-    return tally_avx2_contribute_signs_q16(
-        count, difference, mantissa, shift, first_element, key, counter_of_signs, counter, reach,
-        clip, master, weights);
-  const __m512i positive = _mm512_set1_epi32((int32_t)(product >> before));
-  const __m512i negative = _mm512_set1_epi32((int32_t)(-product >> before));
-  const __m512i bits = _mm512_set1_epi32((1 << after) - 1), half = _mm512_set1_epi32(32768);
-  const __m512i low = _mm512_set1_epi32(-127 * 65536), high = _mm512_set1_epi32(127 * 65536);
-  const __m128i limit = _mm_set1_epi8((char)reach), places = _mm_cvtsi32_si128(after);
-  const struct philox_stream stream = philox_stream(key, counter);
-  struct signs signs = {philox_stream(key, counter_of_signs), 0, 0, {0}};
-  const int32_t run = lane_run(first_element);
-  uint16_t lanes[LANE_BUFFER] = {0};
-  for (int32_t i = 0; i < count; i += run) {
-    const uint32_t e = first_element + (uint32_t)i;
-    const int32_t end = smaller(run, count - i);
-    const uint16_t *r16 = philox_some_lanes(&stream, e, end, lanes);
-    for (int32_t j = 0; j < end; j += 64) {
-      uint32_t offset;
-      available(&signs, e + (uint32_t)j, &offset);
-      const uint64_t minus = signs64(signs.bits + offset / 8, offset % 8);
-      UNROLLED for (int k = 0; k < 64; k += 16) {
-        if (j + k >= end) break;
-        const __mmask16 present = first16(end - j - k);
-        int32_t *masters = master + i + j + k;
-        int8_t *values = weights + i + j + k;
-        const __m128i w = _mm_maskz_loadu_epi8(present, values);
-        const __mmask16 moved = _mm_cmple_epu8_mask(_mm_abs_epi8(w), limit);
-        __m512i d = _mm512_mask_blend_epi32((__mmask16)(minus >> k), positive, negative);
-        d = _mm512_add_epi32(d, _mm512_and_si512(random16(r16 + j + k), bits));
-        __m512i a = _mm512_maskz_loadu_epi32(present, masters);
-        // A weight that was not moved has the master it had.
-        a = _mm512_mask_sub_epi32(a, moved, a, _mm512_sra_epi32(d, places));
-        a = _mm512_max_epi32(_mm512_min_epi32(a, high), low);
-        const __m128i next =
-            _mm512_cvtepi32_epi8(_mm512_srai_epi32(_mm512_add_epi32(a, half), 16));
-        // Masked stores are slow.
-        if (present == 0xffff) {
-          _mm512_storeu_si512(masters, a);
-          _mm_storeu_si128((__m128i *)values, next);
-        } else {
-          _mm512_mask_storeu_epi32(masters, present, a);
-          _mm_mask_storeu_epi8(values, present, next);
-        }
-      }
-    }
-  }
-  return 0;
 }
 
 #endif

@@ -1,4 +1,4 @@
-// Philox4x32-10 on 16 counters at once, with AVX-512.
+// Philox4x32-10 on 16 counters and more at once, with AVX-512.
 #ifndef TALLY_MICROKERNELS_X86_VNNI_PHILOX_H
 #define TALLY_MICROKERNELS_X86_VNNI_PHILOX_H
 
@@ -120,6 +120,39 @@ VNNI_INLINE const uint16_t *philox_some_lanes(
 // 16 lanes, zero-extended.
 VNNI_INLINE __m512i random16(const uint16_t *lanes) {
   return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)lanes));
+}
+
+// ---- Signs of consecutive elements
+
+// The signs of 2048 consecutive elements, beginning at a multiple of 128.
+struct signs {
+  struct philox_stream stream;
+  uint32_t first;
+  int filled;
+  uint8_t bits[256 + 8];
+};
+
+// Not inlined: it would take the registers of the loops that call it once in 30 rounds.
+__attribute__((noinline, unused)) VNNI static void refill(struct signs *s, uint32_t element) {
+  __m512i out[4];
+  s->first = element / 128 * 128;
+  s->filled = 1;
+  philox16(&s->stream, element / 128, out);
+  for (int j = 0; j < 4; j++) _mm512_storeu_si512(s->bits + 64 * j, out[j]);
+}
+
+// How many times 64 signs from `element` on lie in the buffer, at least one; `offset` is its place.
+VNNI_INLINE int32_t available(struct signs *s, uint32_t element, uint32_t *offset) {
+  if (!s->filled || element - s->first > 2048 - 64) refill(s, element);
+  *offset = element - s->first;
+  return (int32_t)(2048 - *offset) / 64;
+}
+
+// 64 sign bits beginning at bit `bit` of byte 0.
+VNNI_INLINE __mmask64 signs64(const uint8_t *bytes, uint32_t bit) {
+  uint64_t word;
+  __builtin_memcpy(&word, bytes, 8);
+  return bit == 0 ? word : word >> bit | (uint64_t)bytes[8] << (64 - bit);
 }
 
 #endif

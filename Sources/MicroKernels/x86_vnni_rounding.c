@@ -317,28 +317,43 @@ VNNI_INLINE __m512i rounded64(
   return _mm512_max_epi8(ordered(bytes), _mm512_set1_epi8(-127));
 }
 
-// Runs of 128 values from the first lane of a block on. Returns how many values that were.
-VNNI_INLINE int32_t round_whole_runs(
-    const int has_before, const int has_mask, int32_t count, const int32_t *acc,
+// n times 128 values from the first lane of a block on, n 1 or 2.
+VNNI_INLINE void round_runs(
+    const int n, const int has_before, const int has_mask, const int32_t *acc,
     struct stochastic_shift s, const struct philox_stream *stream, uint32_t first_element,
     int8_t *out, const uint8_t *mask) {
   const __m128i before = _mm_cvtsi32_si128(s.before), after = _mm_cvtsi32_si128(s.after);
   const __m512i bits = _mm512_set1_epi16((int16_t)s.bits);
-  int32_t i = 0;
-  for (; i + 128 <= count; i += 128) {
-    __m512i r[4];
-    philox16(stream, (first_element + (uint32_t)i) / 8, r);
-    UNROLLED for (int j = 0; j < 4; j++) r[j] = _mm512_and_si512(r[j], bits);
-    UNROLLED for (int half = 0; half < 2; half++) {
-      __m512i v = rounded64(
-          has_before, acc + i + 64 * half, before, after, r[2 * half], r[2 * half + 1]);
-      if (has_mask) {
-        uint64_t kept;
-        __builtin_memcpy(&kept, mask + i / 8 + 8 * half, 8);
-        v = _mm512_maskz_mov_epi8(kept, v);
-      }
-      _mm512_storeu_si512(out + i + 64 * half, v);
+  __m512i r[8];
+  philox16_times(n, stream, first_element / 8, r);
+  UNROLLED for (int j = 0; j < 4 * n; j++) r[j] = _mm512_and_si512(r[j], bits);
+  UNROLLED for (int half = 0; half < 2 * n; half++) {
+    __m512i v = rounded64(
+        has_before, acc + 64 * half, before, after, r[2 * half], r[2 * half + 1]);
+    if (has_mask) {
+      uint64_t kept;
+      __builtin_memcpy(&kept, mask + 8 * half, 8);
+      v = _mm512_maskz_mov_epi8(kept, v);
     }
+    _mm512_storeu_si512(out + 64 * half, v);
+  }
+}
+
+// As many whole runs as there are. Returns how many values that were.
+VNNI_INLINE int32_t round_whole_runs(
+    const int has_before, const int has_mask, int32_t count, const int32_t *acc,
+    struct stochastic_shift s, const struct philox_stream *stream, uint32_t first_element,
+    int8_t *out, const uint8_t *mask) {
+  int32_t i = 0;
+  for (; i + 256 <= count; i += 256)
+    round_runs(
+        2, has_before, has_mask, acc + i, s, stream, first_element + (uint32_t)i, out + i,
+        has_mask ? mask + i / 8 : mask);
+  if (i + 128 <= count) {
+    round_runs(
+        1, has_before, has_mask, acc + i, s, stream, first_element + (uint32_t)i, out + i,
+        has_mask ? mask + i / 8 : mask);
+    i += 128;
   }
   return i;
 }

@@ -473,4 +473,71 @@ UPDATE void tally_vnni_refresh_s8(int32_t count, int32_t *master, int8_t *weight
   }
 }
 
+// ---- Updates by one direction
+
+// D of 16 values with their signs, and the masters that follow. A weight that was not moved has the one it had.
+UPDATE_INLINE __m512i step16(
+    __m512i positive, __m512i negative, __mmask16 minus, __mmask16 moved, __m512i r, __m512i a) {
+  const __m512i d = _mm512_add_epi32(_mm512_mask_blend_epi32(minus, positive, negative), r);
+  return bounded_masters(_mm512_mask_sub_epi32(a, moved, a, _mm512_srai_epi32(d, 16)));
+}
+
+UPDATE int32_t tally_vnni_contribute_signs_q16(
+    int32_t count, int32_t difference, int32_t mantissa, int32_t shift, uint32_t first_element,
+    const uint32_t key[2], const uint32_t counter_of_signs[3], const uint32_t counter[3],
+    int32_t reach, int32_t clip, int32_t *master, int8_t *weights) {
+  const int64_t product = (int64_t)difference * mantissa;
+  const int64_t size = product < 0 ? -product : product;
+  const int32_t before = shift - 16;
+  // There are two values to round: what they are before their lanes, if 32 bits hold that and the clip
+  // changes none.
+  if (shift < 16 || shift > 62 || size >> before >= INT32_MAX - 0x10000
+      || (size >> shift) + 1 > clip)
+    return tally_avx2_contribute_signs_q16(
+        count, difference, mantissa, shift, first_element, key, counter_of_signs, counter, reach,
+        clip, master, weights);
+  const __m512i positive = _mm512_set1_epi32((int32_t)(product >> before));
+  const __m512i negative = _mm512_set1_epi32((int32_t)(-product >> before));
+  const __m512i limit = _mm512_set1_epi8((char)reach);
+  const struct philox_stream stream = philox_stream(key, counter);
+  struct signs signs = {philox_stream(key, counter_of_signs), 0, 0, {0}};
+  _Alignas(64) uint16_t lanes[lanes_at_once + 16] = {0};
+  const int32_t run = run_length(first_element);
+  for (int32_t i = 0; i < count; i += run) {
+    const uint32_t e = first_element + (uint32_t)i;
+    const int32_t end = smaller(run, count - i);
+    const uint16_t *r = run_lanes(&stream, e, end, lanes);
+    for (int32_t j = 0; j < end; j += 64) {
+      const int32_t n = smaller(end - j, 64);
+      int32_t *masters = master + i + j;
+      int8_t *values = weights + i + j;
+      uint32_t offset;
+      available(&signs, e + (uint32_t)j, &offset);
+      const uint64_t minus = signs64(signs.bits + offset / 8, offset % 8);
+      const __m512i w = n == 64 ? _mm512_loadu_si512(values)
+                                : _mm512_maskz_loadu_epi8(first64(n), values);
+      const uint64_t moved = _mm512_cmple_epu8_mask(_mm512_abs_epi8(w), limit);
+      if (n == 64) {
+        __m512i a[4];
+        UNROLLED for (int k = 0; k < 4; k++) {
+          a[k] = step16(
+              positive, negative, (__mmask16)(minus >> 16 * k), (__mmask16)(moved >> 16 * k),
+              random16(r + j + 16 * k), _mm512_loadu_si512(masters + 16 * k));
+          _mm512_storeu_si512(masters + 16 * k, a[k]);
+        }
+        _mm512_storeu_si512(values, weights64(a));
+        continue;
+      }
+      for (int k = 0; k < n; k += 16) {
+        const __mmask16 present = first16(n - k);
+        const __m512i a = step16(
+            positive, negative, (__mmask16)(minus >> k), (__mmask16)(moved >> k),
+            random16(r + j + k), _mm512_maskz_loadu_epi32(present, masters + k));
+        store16(present, a, masters + k, values + k);
+      }
+    }
+  }
+  return 0;
+}
+
 #endif

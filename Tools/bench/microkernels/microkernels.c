@@ -327,6 +327,25 @@ static void perturbation_and_digest(void) {
                   tally_perturb_dot_s8(M, 128, 784, A, 784, B, 784, 4, 0, 784, key, counter, C,
                                        128),
                   784.0 * 128, "weight", l2_bandwidth(), "L2 read, 1 byte per weight");
+  const int n = 784 * 128;
+  const int32_t difference = 1 << 14;
+  int8_t *w = alloc64((size_t)n);
+  int32_t *master = alloc64(4 * (size_t)n);
+  AT_EACH_LEVEL("perturbed weights", "784x128", w, (size_t)n, NOTHING,
+                tally_perturb_s8(n, B, 4, 0, key, counter, w), n, "weight", 0.0, "");
+  AT_EACH_LEVEL("signed sums", "784x128", master, 4 * (size_t)n, NOTHING,
+                tally_signed_sums_s32(n, 0, 1, &difference, key, counter, B, 123, master), n,
+                "weight", 0.0, "");
+#define MASTERS_OF_B                                   \
+  do {                                                 \
+    memcpy(w, B, (size_t)n);                           \
+    for (int i = 0; i < n; i++) master[i] = B[i] * 65536; \
+  } while (0)
+  AT_EACH_LEVEL("contribute signs", "784x128", master, 4 * (size_t)n, MASTERS_OF_B,
+                tally_contribute_signs_q16(n, difference, 0x50000000, 33, 0, key, counter, counter,
+                                           123, 1 << 20, master, w),
+                n, "weight", 0.0, "");
+  free(w); free(master);
   uint32_t state[8];
   AT_EACH_LEVEL("sha256", "98 KiB", state, sizeof state, memset(state, 1, sizeof state),
                 tally_sha256_blocks(state, (const uint8_t *)B, 784 * 128 / 64), 784.0 * 128, "B",

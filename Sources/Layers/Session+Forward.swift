@@ -163,8 +163,6 @@ extension Session {
         replaced ?? self.weights(index, node), columns: shape.output.channels, depth: shape.depth,
         window: tiling.readsRuns ? shape.geometry : nil, channels: shape.input.channels,
         packingAt: workspace + tiling.packedWeights, byteCount: tiling.packedByteCount)
-    let padding = Int8(
-      truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let accumulatorOffset =
       node.hasAccumulators
       ? table.offset(index + 1, .activation) : workspace + tiling.forwardAccumulators
@@ -190,6 +188,8 @@ extension Session {
       }
       return
     }
+    let padding = Int8(
+      truncatingIfNeeded: network.quantization(ofTensor: node.firstInput).zeroPoint)
     let blocks = tiling.rowBlocks
     share(samples.count &* blocks, parts: parts) { range, part in
       let ownStart = part &* tiling.forwardPartStride
@@ -226,6 +226,7 @@ extension Session {
   private func forwardParts(
     _ index: Int, _ node: Node, _ shape: Convolution, samples: Int
   ) -> Int {
+    if request.partCount == 1 { return 1 }
     let work = samples &* (shape.multiplyCount / 32 &+ node.output.count)
     // Most nodes of small networks stop here.
     guard partCount(units: request.partCount, work: work) > 1 else { return 1 }

@@ -121,6 +121,14 @@ VNNI int32_t tally_vnni_perturb_s8(
   return _mm512_reduce_add_epi32(sum);
 }
 
+VNNI_INLINE void store_some(int32_t *out, __mmask16 present, __m512i v) {
+  // Masked stores are slow.
+  if (present == 0xffff)
+    _mm512_storeu_si512(out, v);
+  else
+    _mm512_mask_storeu_epi32(out, present, v);
+}
+
 // Of up to 2048 elements, whose signs begin at bit `bit` of `bytes`: a −1 takes twice the difference from
 // what the sum is without it.
 VNNI_INLINE void take_negatives(
@@ -128,10 +136,13 @@ VNNI_INLINE void take_negatives(
   const __m512i twice = _mm512_set1_epi32((int32_t)(2u * (uint32_t)difference));
   for (int32_t i = 0; i < count; i += 64, bytes += 8) {
     const uint64_t negative = signs64(bytes, bit);
-    UNROLLED for (int j = 0; j < 4; j++) {
-      int32_t *at = sums + i + 16 * j;
-      const __m512i s = _mm512_loadu_si512(at);
-      _mm512_storeu_si512(at, _mm512_mask_sub_epi32(s, (__mmask16)(negative >> 16 * j), s, twice));
+    UNROLLED for (int j = 0; j < 64; j += 16) {
+      if (i + j >= count) break;
+      const __mmask16 present = first16(count - i - j);
+      const __m512i s = _mm512_maskz_loadu_epi32(present, sums + i + j);
+      store_some(
+          sums + i + j, present,
+          _mm512_mask_sub_epi32(s, (__mmask16)(negative >> j), s, twice));
     }
   }
 }
@@ -152,30 +163,26 @@ VNNI void tally_vnni_signed_sums_s32(
     return;
   }
   const __m512i limit = _mm512_set1_epi32(reach);
+  for (int32_t i = 0; i < count; i++) sums[i] = (int32_t)all;
+  // As many elements as one refill has signs for stay in the cache while all entries pass over them.
   for (int32_t i = 0; i < count;) {
     const uint32_t element = first_element + (uint32_t)i, bit = element % 128;
     const int32_t n = smaller(count - i, 2048 - (int32_t)bit);
-    int32_t own[2048 + 64];
-    for (int32_t j = 0; j < (n + 63) / 64 * 64; j += 16)
-      _mm512_storeu_si512(own + j, _mm512_set1_epi32((int32_t)all));
     for (int32_t entry = 0; entry < entries; entry++) {
       if (differences[entry] == 0) continue;
       const uint32_t last[3] = {counter[0], counter[1], counter[2] + (uint32_t)entry};
       struct signs signs = {philox_stream(key, last), 0, 0, {0}};
       refill(&signs, element);
-      take_negatives(n, signs.bits + bit / 8, bit % 8, differences[entry], own);
-    }
-    for (int32_t j = 0; j < n; j += 16) {
-      const __mmask16 present = first16(n - j);
-      __m512i v = _mm512_loadu_si512(own + j);
-      if (w) {
-        const __m512i values = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(present, w + i + j));
-        v = _mm512_maskz_mov_epi32(
-            _mm512_cmple_epi32_mask(_mm512_abs_epi32(values), limit), v);
-      }
-      _mm512_mask_storeu_epi32(sums + i + j, present, v);
+      take_negatives(n, signs.bits + bit / 8, bit % 8, differences[entry], sums + i);
     }
     i += n;
+  }
+  if (!w) return;
+  for (int32_t i = 0; i < count; i += 16) {
+    const __mmask16 present = first16(count - i);
+    const __m512i values = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(present, w + i));
+    const __mmask16 moved = _mm512_cmple_epi32_mask(_mm512_abs_epi32(values), limit);
+    store_some(sums + i, present, _mm512_maskz_loadu_epi32(present & moved, sums + i));
   }
 }
 

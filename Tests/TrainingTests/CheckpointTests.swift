@@ -167,10 +167,7 @@ import Testing
       for _ in 0..<random.between(1, 4) {
         forged[random.between(56, forged.count - 1)] = UInt8(random.below(256))
       }
-      var hash = SHA256()
-      hash.update(forged.span.bytes)
-      let digest = hash.finalize()
-      let checkpoint = try LoadedCheckpoint(forged + (0..<32).map { digest[$0] })
+      let checkpoint = try resigned(forged[...])
       let run = try experiment.run()
       guard run.resume(checkpoint, at: place) else {
         refused += 1
@@ -181,6 +178,26 @@ import Testing
       while !run.run.isDone { run.takeStep(&writer) }
     }
     #expect(refused > 0, "seed \(seed)")
+  }
+
+  private func resigned(_ bytes: ArraySlice<UInt8>) throws -> LoadedCheckpoint {
+    var hash = SHA256()
+    hash.update(Array(bytes).span.bytes)
+    let digest = hash.finalize()
+    return try LoadedCheckpoint(Array(bytes) + (0..<32).map { digest[$0] })
+  }
+
+  @Test("weights that are not what their masters show are refused")
+  func masters() throws {
+    let experiment = try Experiment(Self.cases[0])
+    let whole = try experiment.whole()
+    var bytes = whole.checkpoints[4].dropLast(32)
+    let place = try #require(
+      try LoadedJournal(whole.journal).place(of: LoadedCheckpoint(whole.checkpoints[4]).checkpoint))
+    #expect(try experiment.run().resume(resigned(bytes), at: place))
+    // The state begins with the first node's weights.
+    bytes[56] ^= 1
+    #expect(try !experiment.run().resume(resigned(bytes), at: place))
   }
 
   @Test("a checkpoint of another recipe is refused, and one of another run has no place")

@@ -194,31 +194,34 @@ struct ZerothOrderUpdate {
     let sigma = perturbation.biasSigma(node)
     let rate = rates.rate(isHead: isHead(index), .biases)
     let input = session.table.scale(node.firstInput)
-    func forEachRun(_ body: (_ sums: View<Int32>, _ first: Int) -> Void) {
-      self.forEachRun(index, .biases, count: biases.count) { sums, first in
-        for element in 0..<sums.count
-        where abs(biases[first + element]) > UpdateLimit.bias - sigma { sums[element] = 0 }
-        body(sums, first)
+    let most = session.request.signedSumCount
+    func sums(_ first: Int) -> View<Int32> {
+      let sums = self.sums(index, .biases, first: first, count: min(most, biases.count - first))
+      for element in 0..<sums.count where abs(biases[first + element]) > UpdateLimit.bias - sigma {
+        sums[element] = 0
       }
+      return sums
     }
     var factor: Scale?
     if recipe.normClip != .zero {
       var squares = SquareSum()
-      forEachRun { sums, _ in squares.add(sums) }
+      for first in stride(from: 0, to: biases.count, by: most) { squares.add(sums(first)) }
       let unit = input * ChannelFold(node, session.weightScales(index, node)).largest
       let norm = estimate.scale(unit: unit, sigma: sigma) * squares.scale.squareRoot()
       if recipe.normClip < norm { factor = recipe.normClip / norm }
     }
-    let stream = limiter.stream(.weightRounding, 4 * index + 1)
-    var lanes = RoundingLanes(stream, startingAt: 0)
+    let clip = factor
     func change(_ o: Int) -> (multiplier: Multiplier, limit: Int32) {
       let unitScale = input * session.weightScale(index, node, node.scalesPerChannel ? o : 0)
       var unit = rate * estimate.scale(unit: unitScale, sigma: sigma) / unitScale
-      if let factor { unit = unit * factor }
+      if let clip { unit = unit * clip }
       return (unit.multiplier, limiter.biasLimit(index, node, unitScale))
     }
+    // A local function and a loop, no closure: what a closure captures and changes is looked after at run time.
+    var lanes = RoundingLanes(limiter.stream(.weightRounding, 4 * index + 1), startingAt: 0)
     var (multiplier, limit) = change(0)
-    forEachRun { sums, first in
+    for first in stride(from: 0, to: biases.count, by: most) {
+      let sums = sums(first)
       for element in 0..<sums.count {
         let o = first + element
         if node.scalesPerChannel && o > 0 { (multiplier, limit) = change(o) }

@@ -72,20 +72,16 @@ struct ZerothOrderUpdate {
     return result
   }
 
-  /// Calls `body` with Σ D·u of runs of `count` numbers.
-  private func forEachRun(
-    _ node: Int, _ target: Perturbation.Target, count: Int, weights: View<Int8>? = nil,
-    _ body: (_ sums: View<Int32>, _ first: Int) -> Void
-  ) {
-    let most = session.request.signedSumCount
-    for first in stride(from: 0, to: count, by: most) {
-      let length = min(most, count - first)
-      body(
-        sums(
-          node, target, first: first, count: length, weights: weights?.slice(first, length)),
-        first)
-    }
+  /// The sums of a run of weights that begins at `first`.
+  ///
+  /// Runs are loops, not closures: what a closure captures and changes is looked after at run time.
+  private func weightSums(_ index: Int, _ weights: View<Int8>, first: Int) -> View<Int32> {
+    let count = min(longestRun, weights.count - first)
+    return sums(
+      index, .weights, first: first, count: count, weights: weights.slice(first, count))
   }
+
+  private var longestRun: Int { session.request.signedSumCount }
 
   // MARK: Weights
 
@@ -114,8 +110,8 @@ struct ZerothOrderUpdate {
           UInt64(only.magnitude) * UInt64(only.magnitude),
           times: perturbation.movedWeights(weights))
       } else {
-        forEachRun(index, .weights, count: weights.count, weights: weights) { sums, _ in
-          squares.add(sums)
+        for first in stride(from: 0, to: weights.count, by: longestRun) {
+          squares.add(weightSums(index, weights, first: first))
         }
       }
       if squares.isZero { return }
@@ -151,7 +147,8 @@ struct ZerothOrderUpdate {
       return
     }
     // Weights change behind the run that is read, so every mask is of the start of the step.
-    forEachRun(index, .weights, count: weights.count, weights: weights) { sums, first in
+    for first in stride(from: 0, to: weights.count, by: longestRun) {
+      let sums = weightSums(index, weights, first: first)
       let end = first + sums.count
       var start = first
       while start < end {
@@ -194,9 +191,9 @@ struct ZerothOrderUpdate {
     let sigma = perturbation.biasSigma(node)
     let rate = rates.rate(isHead: isHead(index), .biases)
     let input = session.table.scale(node.firstInput)
-    let most = session.request.signedSumCount
     func sums(_ first: Int) -> View<Int32> {
-      let sums = self.sums(index, .biases, first: first, count: min(most, biases.count - first))
+      let sums = self.sums(
+        index, .biases, first: first, count: min(longestRun, biases.count - first))
       for element in 0..<sums.count where abs(biases[first + element]) > UpdateLimit.bias - sigma {
         sums[element] = 0
       }
@@ -205,7 +202,7 @@ struct ZerothOrderUpdate {
     var factor: Scale?
     if recipe.normClip != .zero {
       var squares = SquareSum()
-      for first in stride(from: 0, to: biases.count, by: most) { squares.add(sums(first)) }
+      for first in stride(from: 0, to: biases.count, by: longestRun) { squares.add(sums(first)) }
       let unit = input * ChannelFold(node, session.weightScales(index, node)).largest
       let norm = estimate.scale(unit: unit, sigma: sigma) * squares.scale.squareRoot()
       if recipe.normClip < norm { factor = recipe.normClip / norm }
@@ -217,10 +214,9 @@ struct ZerothOrderUpdate {
       if let clip { unit = unit * clip }
       return (unit.multiplier, limiter.biasLimit(index, node, unitScale))
     }
-    // A local function and a loop, no closure: what a closure captures and changes is looked after at run time.
     var lanes = RoundingLanes(limiter.stream(.weightRounding, 4 * index + 1), startingAt: 0)
     var (multiplier, limit) = change(0)
-    for first in stride(from: 0, to: biases.count, by: most) {
+    for first in stride(from: 0, to: biases.count, by: longestRun) {
       let sums = sums(first)
       for element in 0..<sums.count {
         let o = first + element
@@ -274,7 +270,11 @@ struct ZerothOrderUpdate {
   private func forEachGain(_ body: (_ node: Int, _ sums: View<Int32>, _ first: Int) -> Void) {
     for index in group.node..<network.nodeCount where network.contains(group, index) {
       let count = group.kind == .gain ? 1 : network.node(index).scaleCount
-      forEachRun(index, .scales, count: count) { sums, first in body(index, sums, first) }
+      for first in stride(from: 0, to: count, by: longestRun) {
+        body(
+          index,
+          sums(index, .scales, first: first, count: min(longestRun, count - first)), first)
+      }
     }
   }
 }

@@ -324,11 +324,11 @@ def own(machine: Machine) -> list[Row]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tally", type=Path, required=True, help="the command, a release build")
-    parser.add_argument("--quick", action="store_true", help="about three minutes")
+    parser.add_argument("--quick", action="store_true", help="about two minutes")
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of Markdown")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
-    rounds = 3 if arguments.quick else 9
+    rounds = 2 if arguments.quick else 9
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as work:
         machine = Machine(arguments.tally.resolve(), arguments.core, arguments.quick, Path(work))
